@@ -1,0 +1,1 @@
+//! Properties of the parts and of whole clusters, compared with naive models.

@@ -1,0 +1,1 @@
+//! How records move: channels, gates, alignment, operators, the subtask loop.

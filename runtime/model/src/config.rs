@@ -1,0 +1,157 @@
+//! How a job is checkpointed, restarted and watched.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use thiserror::Error;
+
+/// When checkpoints of a job start, when they are given up, and how many are kept.
+///
+/// There is no `Default`: the right interval depends on the job, so its author names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointConfig {
+    /// Time from the start of one checkpoint to the start of the next. More than zero.
+    ///
+    /// Shorter means less to replay after a failure and more work spent on snapshots.
+    pub interval: Duration,
+
+    /// Time after which an unfinished checkpoint is aborted. At least `interval`.
+    ///
+    /// Longer tolerates slow storage; shorter notices a stuck subtask sooner.
+    pub timeout: Duration,
+
+    /// Least time from the end of one checkpoint to the start of the next.
+    ///
+    /// Longer leaves more of the machine to records when checkpoints are slow.
+    pub min_pause: Duration,
+
+    /// Consecutive checkpoints that may fail before the job is restarted.
+    ///
+    /// More rides out a longer outage of the object store, and replays more afterwards.
+    pub tolerable_failure_count: u32,
+
+    /// Completed checkpoints kept; older ones are deleted.
+    pub retained_count: NonZeroU32,
+}
+
+/// What follows a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartStrategy {
+    /// The first failure ends the job.
+    None,
+    /// The job is restarted after a pause.
+    FixedDelay {
+        /// Restarts before a failure ends the job.
+        attempts: u32,
+        /// The pause.
+        delay: Duration,
+    },
+}
+
+/// How the processes of a cluster watch each other. The same on all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// Time between two heartbeats, in each direction.
+    ///
+    /// Shorter notices a loss sooner and costs more messages.
+    pub heartbeat_interval: Duration,
+
+    /// Silence after which a peer is taken for dead. More than twice the interval.
+    ///
+    /// Longer survives a pause without a failover; shorter recovers sooner.
+    pub heartbeat_timeout: Duration,
+
+    /// Time in which all subtasks of an attempt must run.
+    pub deployment_timeout: Duration,
+}
+
+/// A configuration that contradicts itself.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum ConfigError {
+    #[error("the checkpoint interval is zero")]
+    CheckpointIntervalZero,
+    #[error("the checkpoint timeout ({timeout:?}) is shorter than the interval ({interval:?})")]
+    CheckpointTimeoutShort { timeout: Duration, interval: Duration },
+    #[error("the heartbeat timeout ({timeout:?}) is not twice the interval ({interval:?})")]
+    HeartbeatTimeoutShort { timeout: Duration, interval: Duration },
+}
+
+impl CheckpointConfig {
+    /// Returns a configuration with `interval`, and with a timeout of ten minutes (or the interval,
+    /// if that is longer), no pause, no tolerated failure and one retained checkpoint.
+    pub fn every(interval: Duration) -> Self {
+        Self {
+            interval,
+            timeout: interval.max(Duration::from_secs(600)),
+            min_pause: Duration::ZERO,
+            tolerable_failure_count: 0,
+            retained_count: NonZeroU32::MIN,
+        }
+    }
+
+    /// Sets [`CheckpointConfig::timeout`].
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Sets [`CheckpointConfig::min_pause`].
+    #[must_use]
+    pub fn min_pause(self, min_pause: Duration) -> Self {
+        Self { min_pause, ..self }
+    }
+
+    /// Sets [`CheckpointConfig::tolerable_failure_count`].
+    #[must_use]
+    pub fn tolerable_failures(self, tolerable_failure_count: u32) -> Self {
+        Self { tolerable_failure_count, ..self }
+    }
+
+    /// Sets [`CheckpointConfig::retained_count`].
+    #[must_use]
+    pub fn retain(self, retained_count: NonZeroU32) -> Self {
+        Self { retained_count, ..self }
+    }
+
+    /// Returns whether the parts agree with each other.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] that names the parts that do not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let Self { interval, timeout, .. } = *self;
+        if interval.is_zero() {
+            return Err(ConfigError::CheckpointIntervalZero);
+        }
+        if timeout < interval {
+            return Err(ConfigError::CheckpointTimeoutShort { timeout, interval });
+        }
+        Ok(())
+    }
+}
+
+impl ClusterConfig {
+    /// Returns whether the parts agree with each other.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] that names the parts that do not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let Self { heartbeat_interval: interval, heartbeat_timeout: timeout, .. } = *self;
+        if timeout < interval * 2 {
+            return Err(ConfigError::HeartbeatTimeoutShort { timeout, interval });
+        }
+        Ok(())
+    }
+}
+
+impl Default for ClusterConfig {
+    /// Suits processes on one machine or in one data centre.
+    fn default() -> Self {
+        Self {
+            heartbeat_interval: Duration::from_secs(1),
+            heartbeat_timeout: Duration::from_secs(10),
+            deployment_timeout: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What the runtime says it does, for those who watch.
+//!
+//! The simulator's checks are built on these events alone: an event must therefore tell the truth
+//! at the place where the thing happens, not where it was intended.
+
+use crate::{Attempt, ChannelId, CheckpointId, SubtaskId, Term, Timestamp, WorkerId};
+
+/// The size and hash of one section of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SectionDigest {
+    /// Operator uid and state name, `word-count/window`.
+    pub name: String,
+    /// Entries in the section.
+    pub entry_count: u64,
+    /// Hash of its bytes.
+    pub hash: u64,
+}
+
+/// One thing that happened. The variants of a checkpoint stand in the order of its life.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the fields are the ids of what the variant's sentence names")]
+pub enum RuntimeEvent {
+    /// A coordinator began its reign.
+    TermTaken { term: Term },
+    /// A coordinator found a higher term and stopped.
+    SteppedDown { held: Term, current: Term },
+    /// A worker offered its slots.
+    WorkerRegistered { worker: WorkerId },
+    /// A worker was silent for too long, or its connection broke.
+    WorkerLost { worker: WorkerId },
+    /// The coordinator deploys the job.
+    AttemptStarted { attempt: Attempt, restored: Option<CheckpointId> },
+    /// All subtasks of the attempt run.
+    AttemptRunning { attempt: Attempt },
+    /// The attempt is over; the reason names the culprit.
+    AttemptFailed { attempt: Attempt, reason: String },
+    /// The job is over.
+    JobEnded { failure: Option<String> },
+
+    /// A checkpoint began.
+    CheckpointTriggered { attempt: Attempt, checkpoint: CheckpointId, is_final: bool },
+    /// A source emitted the barrier.
+    BarrierEmitted { attempt: Attempt, subtask: SubtaskId, checkpoint: CheckpointId },
+    /// A barrier arrived on a channel.
+    BarrierArrived { attempt: Attempt, channel: ChannelId, checkpoint: CheckpointId },
+    /// A subtask gave up waiting for the other barriers.
+    AlignmentAborted { attempt: Attempt, subtask: SubtaskId, checkpoint: CheckpointId },
+    /// A subtask froze its state. Counts are of records, per channel, since the attempt began.
+    SnapshotTaken {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        checkpoint: CheckpointId,
+        watermark: Timestamp,
+        received: Vec<(ChannelId, u64)>,
+        sent: Vec<(ChannelId, u64)>,
+    },
+    /// A sink made an epoch ready to commit.
+    TransactionPrepared { attempt: Attempt, subtask: SubtaskId, checkpoint: CheckpointId },
+    /// A snapshot is in the object store.
+    SnapshotStored {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        checkpoint: CheckpointId,
+        sections: Vec<SectionDigest>,
+    },
+    /// The coordinator accepted an acknowledgement.
+    CheckpointAcknowledged { attempt: Attempt, checkpoint: CheckpointId, subtask: SubtaskId },
+    /// The coordinator was told of a snapshot it does not wait for.
+    AcknowledgementIgnored { attempt: Attempt, checkpoint: CheckpointId, subtask: SubtaskId },
+    /// The manifest is stored: the checkpoint is complete.
+    ManifestStored { term: Term, attempt: Attempt, checkpoint: CheckpointId },
+    /// A subtask heard that the checkpoint is complete.
+    CheckpointNotified { attempt: Attempt, subtask: SubtaskId, checkpoint: CheckpointId },
+    /// A sink made the effects of an epoch visible. `notified` is what it was told is complete.
+    TransactionCommitted {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        checkpoint: CheckpointId,
+        notified: CheckpointId,
+    },
+    /// A sink discarded the effects of an epoch.
+    TransactionAborted { attempt: Attempt, subtask: SubtaskId, transaction: String },
+    /// The checkpoint will not complete.
+    CheckpointAborted { attempt: Attempt, checkpoint: CheckpointId, reason: String },
+    /// A newer checkpoint made this one superfluous; its files are being deleted.
+    CheckpointRetired { checkpoint: CheckpointId },
+
+    /// A subtask is ready, with the state it restored.
+    SubtaskStarted {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        restored: Option<CheckpointId>,
+        watermark: Timestamp,
+        sections: Vec<SectionDigest>,
+    },
+    /// The promise on a channel grew.
+    ChannelWatermark { attempt: Attempt, channel: ChannelId, watermark: Timestamp },
+    /// The event time of a subtask advanced.
+    WatermarkAdvanced { attempt: Attempt, subtask: SubtaskId, watermark: Timestamp },
+    /// A source has no more input.
+    SourceExhausted { attempt: Attempt, subtask: SubtaskId },
+    /// A subtask processed everything and committed everything.
+    SubtaskFinished { attempt: Attempt, subtask: SubtaskId },
+    /// Where the records of a window operator went, net of recovery.
+    RecordsCounted {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        operator: String,
+        received: u64,
+        accepted: u64,
+        late: u64,
+        dropped: u64,
+    },
+
+    /// A frame is missing on a channel.
+    GapDetected { attempt: Attempt, channel: ChannelId, expected: u64, found: u64 },
+    /// A frame came twice and was dropped.
+    RepeatDropped { attempt: Attempt, channel: ChannelId, sequence: u64 },
+    /// Something of an older attempt or term knocked, and was refused.
+    StaleRefused { current: Attempt, stale: Attempt },
+}
+
+impl From<&RuntimeEvent> for &'static str {
+    fn from(event: &RuntimeEvent) -> Self {
+        match event {
+            RuntimeEvent::TermTaken { .. } => "term_taken",
+            RuntimeEvent::SteppedDown { .. } => "stepped_down",
+            RuntimeEvent::WorkerRegistered { .. } => "worker_registered",
+            RuntimeEvent::WorkerLost { .. } => "worker_lost",
+            RuntimeEvent::AttemptStarted { .. } => "attempt_started",
+            RuntimeEvent::AttemptRunning { .. } => "attempt_running",
+            RuntimeEvent::AttemptFailed { .. } => "attempt_failed",
+            RuntimeEvent::JobEnded { .. } => "job_ended",
+            RuntimeEvent::CheckpointTriggered { .. } => "checkpoint_triggered",
+            RuntimeEvent::BarrierEmitted { .. } => "barrier_emitted",
+            RuntimeEvent::BarrierArrived { .. } => "barrier_arrived",
+            RuntimeEvent::AlignmentAborted { .. } => "alignment_aborted",
+            RuntimeEvent::SnapshotTaken { .. } => "snapshot_taken",
+            RuntimeEvent::TransactionPrepared { .. } => "transaction_prepared",
+            RuntimeEvent::SnapshotStored { .. } => "snapshot_stored",
+            RuntimeEvent::CheckpointAcknowledged { .. } => "checkpoint_acknowledged",
+            RuntimeEvent::AcknowledgementIgnored { .. } => "acknowledgement_ignored",
+            RuntimeEvent::ManifestStored { .. } => "manifest_stored",
+            RuntimeEvent::CheckpointNotified { .. } => "checkpoint_notified",
+            RuntimeEvent::TransactionCommitted { .. } => "transaction_committed",
+            RuntimeEvent::TransactionAborted { .. } => "transaction_aborted",
+            RuntimeEvent::CheckpointAborted { .. } => "checkpoint_aborted",
+            RuntimeEvent::CheckpointRetired { .. } => "checkpoint_retired",
+            RuntimeEvent::SubtaskStarted { .. } => "subtask_started",
+            RuntimeEvent::ChannelWatermark { .. } => "channel_watermark",
+            RuntimeEvent::WatermarkAdvanced { .. } => "watermark_advanced",
+            RuntimeEvent::SourceExhausted { .. } => "source_exhausted",
+            RuntimeEvent::SubtaskFinished { .. } => "subtask_finished",
+            RuntimeEvent::RecordsCounted { .. } => "records_counted",
+            RuntimeEvent::GapDetected { .. } => "gap_detected",
+            RuntimeEvent::RepeatDropped { .. } => "repeat_dropped",
+            RuntimeEvent::StaleRefused { .. } => "stale_refused",
+        }
+    }
+}

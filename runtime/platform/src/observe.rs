@@ -1,0 +1,49 @@
+//! What the runtime says about itself, to whoever listens.
+
+use std::{
+    any::Any,
+    fmt::Debug,
+    hash::{Hash, Hasher},
+};
+
+/// Something that happened in the runtime: a value with a label.
+///
+/// Implemented for every plain type that converts into its label, so a layer above defines the
+/// vocabulary and this one passes it on without knowing it.
+pub trait Observation: Any + Debug + Send + Sync {
+    /// Returns the name of what happened, the same for every occurrence.
+    fn label(&self) -> &'static str;
+
+    /// Feeds the whole value to `hasher`.
+    fn feed(&self, hasher: &mut dyn Hasher);
+
+    /// Returns the value itself, for those who know its type.
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<T> Observation for T
+where
+    T: Any + Debug + Hash + Send + Sync,
+    for<'a> &'a T: Into<&'static str>,
+{
+    fn label(&self) -> &'static str {
+        self.into()
+    }
+
+    fn feed(&self, mut hasher: &mut dyn Hasher) {
+        self.hash(&mut hasher);
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Takes observations.
+pub trait Observe {
+    /// Returns whether anyone listens. It does not change while the node runs.
+    fn is_observed(&self) -> bool;
+
+    /// Takes one observation. The runtime cannot tell what becomes of it.
+    fn observe(&self, observation: &dyn Observation);
+}

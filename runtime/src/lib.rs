@@ -1,0 +1,1 @@
+//! A stateful stream processor whose whole cluster can run inside a deterministic simulation.

@@ -1,0 +1,35 @@
+//! What an operator remembers: keyed state, timers, snapshots.
+//!
+//! State lives in tables, one map per key group, behind reference counts. Freezing a table for a
+//! snapshot clones the counts and nothing else; serialising happens later, elsewhere, while the
+//! operator goes on and copies a key group the first time it writes to it. So the pause of a
+//! checkpoint does not grow with the state.
+//!
+//! Nothing here knows channels, records or barriers.
+
+mod keyed;
+mod snapshot;
+mod table;
+mod timers;
+
+pub use keyed::{KeyedStore, ValueRef};
+pub use snapshot::{FrozenSection, RestoredState, Snapshot, StateError, freeze_value};
+pub use table::Table;
+pub use timers::Timers;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// What can be a record or be kept in state.
+///
+/// `Sync` because a frozen snapshot is serialised on another thread than the one that goes on
+/// reading the state.
+pub trait Data: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
+
+impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Data for T {}
+
+/// What can be a key: [`Data`] with an order.
+///
+/// Equal keys must serialise to equal bytes, because the bytes choose the key group.
+pub trait Key: Data + Ord {}
+
+impl<T: Data + Ord> Key for T {}

@@ -1,0 +1,181 @@
+//! Snapshots on their way out, and restored state on its way in.
+
+use std::{any::type_name, collections::BTreeMap};
+
+use floodmark_model::{KeyGroup, KeyGroupRange};
+use floodmark_platform::BoxFuture;
+use floodmark_wire::{KeyGroupBytes, Section, SnapshotFile, WireError, codec};
+use thiserror::Error;
+
+use crate::Data;
+
+/// A part of a snapshot whose content is fixed and whose bytes are not yet made.
+pub type FrozenSection = Box<dyn FnOnce() -> Section + Send>;
+
+/// The snapshot of one subtask, gathered along its chain in an instant.
+#[derive(Default)]
+pub struct Snapshot {
+    sections: Vec<FrozenSection>,
+    uploads: Vec<BoxFuture<Result<(), String>>>,
+}
+
+/// State that cannot be restored.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StateError {
+    /// The stored type is another one.
+    #[error("state {operator}/{name} was stored as {stored}, and is wanted as {wanted}")]
+    Type {
+        /// The operator's uid.
+        operator: String,
+        /// The state's name.
+        name: String,
+        /// What the snapshot holds.
+        stored: String,
+        /// What the operator asks for.
+        wanted: &'static str,
+    },
+    /// The bytes are not what they should be.
+    #[error("state {operator}/{name}")]
+    Malformed {
+        /// The operator's uid.
+        operator: String,
+        /// The state's name.
+        name: String,
+        /// What is wrong with the bytes.
+        source: WireError,
+    },
+    /// The job has no operator for this state.
+    #[error("the snapshot holds state {operator}/{name}, and the job has no such operator")]
+    Unclaimed {
+        /// The operator's uid.
+        operator: String,
+        /// The state's name.
+        name: String,
+    },
+}
+
+impl Snapshot {
+    /// Adds a section.
+    pub fn add(&mut self, section: FrozenSection) {
+        self.sections.push(section);
+    }
+
+    /// Adds work that must be done before the snapshot may be acknowledged.
+    pub fn add_upload(&mut self, upload: BoxFuture<Result<(), String>>) {
+        self.uploads.push(upload);
+    }
+
+    /// Returns the file of the snapshot and the uploads that go with it. Serialises everything.
+    pub fn into_parts(self) -> (SnapshotFile, Vec<BoxFuture<Result<(), String>>>) {
+        let sections = self.sections.into_iter().map(|section| section()).collect();
+        (SnapshotFile { sections }, self.uploads)
+    }
+}
+
+/// Freezes a single value that belongs to no key.
+pub fn freeze_value<T: Data>(operator: &str, name: &str, value: T) -> FrozenSection {
+    let (operator, name) = (operator.to_owned(), name.to_owned());
+    Box::new(move || {
+        let mut bytes = Vec::new();
+        codec::encode_value(&value, &mut bytes);
+        let type_name = type_name::<T>().to_owned();
+        let groups = vec![KeyGroupBytes { group: KeyGroup(0), bytes }];
+        Section { operator, name, type_name, entry_count: 1, groups }
+    })
+}
+
+/// The state a subtask starts from, handed out section by section.
+#[derive(Debug, Default)]
+pub struct RestoredState {
+    sections: BTreeMap<(String, String), Vec<Section>>,
+}
+
+impl RestoredState {
+    /// Gathers the sections of all files.
+    pub fn new(files: Vec<SnapshotFile>) -> Self {
+        let mut sections: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for section in files.into_iter().flat_map(|file| file.sections) {
+            let key = (section.operator.clone(), section.name.clone());
+            sections.entry(key).or_default().push(section);
+        }
+        Self { sections }
+    }
+
+    /// Takes the single value stored under this name, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When it was stored as another type, or its bytes are malformed.
+    pub fn take_value<T: Data>(
+        &mut self,
+        operator: &str,
+        name: &str,
+    ) -> Result<Option<T>, StateError> {
+        let sections = self.take(operator, name);
+        let Some(section) = sections.first() else { return Ok(None) };
+        check_type::<T>(section)?;
+        let Some(part) = section.groups.first() else { return Ok(None) };
+        decode(section, &part.bytes).map(Some)
+    }
+
+    /// Takes the sections stored under this name.
+    pub fn take(&mut self, operator: &str, name: &str) -> Vec<Section> {
+        let key = (operator.to_owned(), name.to_owned());
+        self.sections.remove(&key).unwrap_or_default()
+    }
+
+    /// Takes all sections of an operator that are left, by name.
+    pub fn take_rest(&mut self, operator: &str) -> BTreeMap<String, Vec<Section>> {
+        let keys = self.sections.keys().filter(|(owner, _)| owner == operator);
+        let keys: Vec<_> = keys.cloned().collect();
+        keys.into_iter()
+            .map(|key| (key.1.clone(), self.sections.remove(&key).expect("the key was just seen")))
+            .collect()
+    }
+
+    /// Returns whether every section was taken.
+    ///
+    /// # Errors
+    ///
+    /// When a section is left: state that nobody restores would be lost without a word.
+    pub fn check_all_taken(&self) -> Result<(), StateError> {
+        match self.sections.keys().next().cloned() {
+            Some((operator, name)) => Err(StateError::Unclaimed { operator, name }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns whether `section` holds values of type `T`.
+pub(crate) fn check_type<T>(section: &Section) -> Result<(), StateError> {
+    let wanted = type_name::<T>();
+    if section.type_name == wanted {
+        return Ok(());
+    }
+    Err(StateError::Type {
+        operator: section.operator.clone(),
+        name: section.name.clone(),
+        stored: section.type_name.clone(),
+        wanted,
+    })
+}
+
+/// Returns the value in `bytes`, a part of `section`.
+pub(crate) fn decode<T: Data>(section: &Section, bytes: &[u8]) -> Result<T, StateError> {
+    codec::decode_value(bytes).map_err(|source| StateError::Malformed {
+        operator: section.operator.clone(),
+        name: section.name.clone(),
+        source,
+    })
+}
+
+/// Returns the parts of `sections` that fall into `range`, each with its section.
+pub(crate) fn parts_in(
+    sections: &[Section],
+    range: KeyGroupRange,
+) -> impl Iterator<Item = (&Section, &KeyGroupBytes)> {
+    sections.iter().flat_map(move |section| {
+        let parts = section.groups.iter().filter(move |part| range.contains(part.group));
+        parts.map(move |part| (section, part))
+    })
+}

@@ -1,0 +1,109 @@
+//! The file that holds the snapshot of one subtask.
+
+use bytes::Bytes;
+use floodmark_model::{KeyGroup, SectionDigest};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    WireError,
+    codec::{self, Format},
+};
+
+const SNAPSHOT: Format = Format { magic: *b"FMsn", version: 1 };
+
+/// All sections of one subtask.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotFile {
+    /// In the order in which the chain wrote them.
+    pub sections: Vec<Section>,
+}
+
+/// One named part of a snapshot: a state, the timers, the positions of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    /// The operator's uid.
+    pub operator: String,
+    /// The name of the state within the operator.
+    pub name: String,
+    /// The Rust type of what is stored. Restoring into another type is an error.
+    pub type_name: String,
+    /// Entries in all groups.
+    pub entry_count: u64,
+    /// The bytes, by key group. State that is not keyed has one part, in group 0.
+    pub groups: Vec<KeyGroupBytes>,
+}
+
+/// The part of a section that belongs to one key group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyGroupBytes {
+    /// The group.
+    pub group: KeyGroup,
+    /// Entries, serialised in key order.
+    #[serde(with = "raw_bytes")]
+    pub bytes: Vec<u8>,
+}
+
+impl SnapshotFile {
+    /// Returns the bytes of the file.
+    pub fn encode(&self) -> Bytes {
+        codec::encode(SNAPSHOT, self)
+    }
+}
+
+impl Section {
+    /// Returns size and hash of the section, for those who compare.
+    pub fn digest(&self) -> SectionDigest {
+        let mut bytes = Vec::new();
+        for part in &self.groups {
+            bytes.extend_from_slice(&part.group.0.to_le_bytes());
+            bytes.extend_from_slice(&part.bytes);
+        }
+        SectionDigest {
+            name: format!("{}/{}", self.operator, self.name),
+            entry_count: self.entry_count,
+            hash: codec::checksum(&bytes),
+        }
+    }
+}
+
+/// Returns the snapshot in `bytes`.
+///
+/// # Errors
+///
+/// When the bytes are not a whole snapshot of this version.
+pub fn decode_snapshot(bytes: &[u8]) -> Result<SnapshotFile, WireError> {
+    codec::decode(SNAPSHOT, bytes)
+}
+
+/// A byte vector as one run of bytes; serde would visit each byte.
+mod raw_bytes {
+    use std::fmt;
+
+    use serde::{Deserializer, Serializer, de};
+
+    #[expect(clippy::ptr_arg, reason = "the signature serde calls")]
+    pub(super) fn serialize<S: Serializer>(
+        bytes: &Vec<u8>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Vec<u8>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+                Ok(bytes)
+            }
+        }
+        deserializer.deserialize_byte_buf(Visitor)
+    }
+}

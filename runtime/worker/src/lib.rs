@@ -1,0 +1,1 @@
+//! Who executes: slots, deployment, restore, reporting.

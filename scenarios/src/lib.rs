@@ -1,0 +1,1 @@
+//! Stories: cluster, job, faults and checks; and the floodmark command.
