@@ -1,1 +1,70 @@
-//! A stateful stream processor whose whole cluster can run inside a deterministic simulation.
+//! Floodmark: a stateful stream processor whose whole cluster can run inside a deterministic
+//! simulation.
+//!
+//! A job is a function that takes an [`Environment`] and connects streams. The same function runs
+//! for real, on threads and sockets, and in the simulator, where a seed is the whole story of a run.
+//!
+//! ```
+//! use floodmark::{Collected, Environment, Tumbling, WatermarkStrategy, Window};
+//! use std::time::Duration;
+//!
+//! /// Counts words in windows of five seconds.
+//! fn word_count(env: &Environment) -> Collected<(String, Window, u64)> {
+//!     let words = vec![("to".to_owned(), 1_000), ("be".to_owned(), 2_000), ("to".to_owned(), 3_000)];
+//!     env.from_vec("words", words)
+//!         .watermarks(
+//!             WatermarkStrategy::bounded_out_of_orderness(Duration::from_secs(2))
+//!                 .timestamps(|(_, time): &(String, i64)| *time),
+//!         )
+//!         .key_by(|(word, _)| word.clone())
+//!         .window(Tumbling::event_time(Duration::from_secs(5)))
+//!         .fold(0, |count, _| *count += 1)
+//!         .uid("count")
+//!         .collect("counts")
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), floodmark::Error> {
+//! let env = Environment::new().parallelism(2);
+//! let counts = word_count(&env);
+//! env.execute("word-count").await?.wait().await?;
+//!
+//! let mut counts: Vec<_> = counts.values().into_iter().map(|(word, _, n)| (word, n)).collect();
+//! counts.sort();
+//! assert_eq!(counts, [("be".to_owned(), 1), ("to".to_owned(), 2)]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod cluster;
+mod connectors;
+mod environment;
+mod error;
+mod job;
+mod plan;
+mod stream;
+
+pub use cluster::{JobHandle, Role, coordinator, worker};
+pub use connectors::{
+    Collected, FileSink, Generator, Line, Malformed, MalformedLine, TextFile, VecSource,
+};
+pub use environment::Environment;
+pub use error::{Error, ErrorKind};
+
+pub use floodmark_dataflow::{
+    BoxError, OutputTag, SinkContext, Source, SplitReader, TransactionId, TwoPhaseCommit, Work,
+    operators::{
+        Aggregate, Context, KeyedProcess, StateHandle, Timers, ValueState, WatermarkStrategy,
+        Window,
+    },
+};
+pub use floodmark_model::{
+    Attempt, Batch, ChannelId, CheckpointConfig, CheckpointId, ClusterConfig, Exchange, JobGraph,
+    Record, RestartStrategy, RuntimeEvent, SectionDigest, SubtaskId, Term, Timestamp, VertexId,
+    WorkerId,
+};
+pub use floodmark_platform as platform;
+pub use floodmark_state::{Data, Key};
+pub use floodmark_wire::name as object_name;
+pub use job::Job;
+pub use stream::{KeyedStream, Stream, Tumbling, WindowedStream};

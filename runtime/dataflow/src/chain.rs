@@ -1,0 +1,469 @@
+//! Chains: operators that follow each other inside one subtask.
+//!
+//! A batch is pushed from operator to operator by a call, without a queue, a clone or a choice per
+//! record; the only indirect call is the one per batch and operator. Where a stream has several
+//! consumers the chain branches, and all but the last branch get a copy.
+//!
+//! ```text
+//! head ──push──▶ Chained(map) ──▶ Chained(window) ──▶ Exchange      leaves are exchanges or sinks
+//!                                      └─ late ─────▶ Chained(sink)
+//! ```
+//!
+//! Everything else a subtask does (barriers, watermarks, restoring, committing) visits the same tree
+//! from the head to the leaves, so an operator always acts before those that follow it.
+
+use std::{
+    any::Any,
+    marker::PhantomData,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use floodmark_model::{
+    Attempt, Barrier, Batch, ChannelId, CheckpointId, KeyGroupRange, Record, SubtaskId, Timestamp,
+};
+use floodmark_platform::{BoxFuture, Machine};
+use floodmark_state::{Data, RestoredState, Snapshot};
+
+use crate::{BoxError, Error};
+
+/// A part of a chain that takes batches of `T`.
+#[expect(clippy::missing_errors_doc, reason = "each fails when an operator further down does")]
+pub trait Push<T>: Stage {
+    /// Processes `batch` and everything that follows from it.
+    fn push(&mut self, batch: Batch<T>) -> Result<(), Error>;
+}
+
+/// What every part of a chain can do, whatever it takes.
+#[expect(clippy::missing_errors_doc, reason = "each fails when an operator further down does")]
+pub trait Stage: Send {
+    /// Prepares for the first record, with restored state where there is some.
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error>;
+
+    /// Advances event time.
+    fn on_watermark(&mut self, watermark: Timestamp) -> Result<(), Error>;
+
+    /// Tells that nothing will come for a while.
+    fn on_idle(&mut self) -> Result<(), Error>;
+
+    /// Ends an epoch: adds state to `snapshot` and passes the barrier on.
+    fn on_barrier(&mut self, barrier: Barrier, snapshot: &mut Snapshot) -> Result<(), Error>;
+
+    /// Adds state to `snapshot`, and does nothing else.
+    fn freeze(&mut self, snapshot: &mut Snapshot);
+
+    /// Hears that `checkpoint` is complete. What must become visible is added to `commits`.
+    fn on_complete(&mut self, checkpoint: CheckpointId, commits: &mut Vec<Commit>);
+
+    /// Ends the input of a job without checkpoints. What must become visible goes to `commits`.
+    fn on_end(&mut self, commits: &mut Vec<Commit>) -> Result<(), Error>;
+
+    /// Hears from time to time how long the subtask has been waiting for input or processing,
+    /// in total; time spent waiting for those downstream does not count.
+    fn on_tick(&mut self, activity: Duration) -> Result<(), Error>;
+
+    /// Calls `visit` for every exchange at the end of the chain.
+    fn visit_outlets(&mut self, visit: &mut dyn FnMut(&mut dyn Outlet));
+}
+
+/// An exchange, without the type of its records.
+pub trait Outlet {
+    /// Returns whether a batch has records and is not full yet.
+    fn has_open_batches(&self) -> bool;
+
+    /// Sends the batches that are not full yet.
+    fn close_open_batches(&mut self);
+
+    /// Sends what is queued, as credit comes in. Ready when nothing is left.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
+
+    /// Gives a sign of life on every channel.
+    fn pulse(&mut self, cx: &mut Context<'_>) -> Result<(), Error>;
+
+    /// Adds per channel the records sent since the attempt began.
+    fn sent(&self, counts: &mut Vec<(ChannelId, u64)>);
+}
+
+/// Effects of an epoch that must become visible.
+pub struct Commit {
+    /// The sink's name.
+    pub operator: String,
+    /// The checkpoint that ends the epoch.
+    pub checkpoint: CheckpointId,
+    /// Makes them visible. Repeating it after a crash must do no harm.
+    pub work: BoxFuture<Result<(), BoxError>>,
+}
+
+/// What an operator can see while it opens.
+pub struct OpenContext<'a> {
+    /// The node.
+    pub machine: &'a Machine,
+    /// The attempt that begins.
+    pub attempt: Attempt,
+    /// The subtask the operator is part of.
+    pub subtask: SubtaskId,
+    /// The key groups of the subtask.
+    pub key_groups: KeyGroupRange,
+    /// The checkpoint that is being restored.
+    pub checkpoint: Option<CheckpointId>,
+    /// State to take.
+    pub restored: &'a mut RestoredState,
+    /// The event time that upstream operators had reached.
+    pub watermark: Timestamp,
+    /// Work to be done before the first record.
+    pub commits: Vec<Commit>,
+    /// Clean-up to be done before the first record.
+    pub cleanups: Vec<BoxFuture<Result<(), BoxError>>>,
+}
+
+/// One step of processing: what becomes of the records of one input.
+pub trait Operator: Send {
+    /// What it takes.
+    type In;
+    /// What it emits.
+    type Out: Data;
+
+    /// Prepares for the first record, with restored state where there is some.
+    ///
+    /// # Errors
+    ///
+    /// When restored state does not fit.
+    fn open(&mut self, _cx: &mut OpenContext<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Processes a batch.
+    ///
+    /// # Errors
+    ///
+    /// When a function of the user fails.
+    fn on_batch(
+        &mut self,
+        batch: Batch<Self::In>,
+        out: &mut Emitter<Self::Out>,
+    ) -> Result<(), Error>;
+
+    /// Advances event time, and passes the watermark on unless the operator makes its own.
+    ///
+    /// # Errors
+    ///
+    /// When a function of the user fails.
+    fn on_watermark(
+        &mut self,
+        watermark: Timestamp,
+        out: &mut Emitter<Self::Out>,
+    ) -> Result<(), Error> {
+        out.watermark(watermark)
+    }
+
+    /// Tells that nothing will come for a while, and passes that on.
+    ///
+    /// # Errors
+    ///
+    /// When those downstream fail.
+    fn on_idle(&mut self, out: &mut Emitter<Self::Out>) -> Result<(), Error> {
+        out.idle()
+    }
+
+    /// Ends the epoch of `checkpoint`, before the state is frozen. Only sinks care.
+    ///
+    /// # Errors
+    ///
+    /// When an epoch cannot be made ready to commit.
+    fn on_barrier(
+        &mut self,
+        _checkpoint: CheckpointId,
+        _snapshot: &mut Snapshot,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Adds the operator's state to `snapshot`. Fast: it freezes, it does not serialise.
+    fn freeze(&mut self, _snapshot: &mut Snapshot) {}
+
+    /// Hears that `checkpoint` is complete.
+    fn on_complete(&mut self, _checkpoint: CheckpointId, _commits: &mut Vec<Commit>) {}
+
+    /// Ends the input of a job without checkpoints.
+    ///
+    /// # Errors
+    ///
+    /// When the last effects cannot be made ready to commit.
+    fn on_end(&mut self, _commits: &mut Vec<Commit>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Hears from time to time how long the subtask has been active in total.
+    ///
+    /// # Errors
+    ///
+    /// When those downstream fail.
+    fn on_tick(&mut self, _activity: Duration, _out: &mut Emitter<Self::Out>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// The consumers of a stream.
+pub struct Output<T> {
+    consumers: Vec<Box<dyn Push<T>>>,
+}
+
+impl<T: Data> Output<T> {
+    /// Creates the output to `consumers`; without any, records vanish.
+    pub fn new(consumers: Vec<Box<dyn Push<T>>>) -> Self {
+        Self { consumers }
+    }
+
+    fn push(&mut self, batch: Batch<T>) -> Result<(), Error> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let Some((last, others)) = self.consumers.split_last_mut() else { return Ok(()) };
+        for consumer in others {
+            consumer.push(batch.clone())?;
+        }
+        last.push(batch)
+    }
+
+    fn stages(&mut self) -> impl Iterator<Item = &mut Box<dyn Push<T>>> {
+        self.consumers.iter_mut()
+    }
+}
+
+/// Names a side output and the type of its records.
+#[derive(Debug)]
+pub struct OutputTag<T> {
+    name: &'static str,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> OutputTag<T> {
+    /// Creates the tag `name`. Two tags of one operator have different names.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, value: PhantomData }
+    }
+
+    /// Returns the name.
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+}
+
+impl<T> Clone for OutputTag<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for OutputTag<T> {}
+
+/// The side outputs of one operator that someone consumes.
+#[derive(Default)]
+pub struct SideOutputs {
+    sides: Vec<(&'static str, Box<dyn AnySide>)>,
+}
+
+struct Side<T> {
+    batch: Batch<T>,
+    output: Output<T>,
+}
+
+trait AnySide: Send {
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+    fn flush(&mut self) -> Result<(), Error>;
+    fn visit(
+        &mut self,
+        visit: &mut dyn FnMut(&mut dyn Stage) -> Result<(), Error>,
+    ) -> Result<(), Error>;
+}
+
+impl<T: Data> AnySide for Side<T> {
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.output.push(std::mem::take(&mut self.batch))
+    }
+
+    fn visit(
+        &mut self,
+        visit: &mut dyn FnMut(&mut dyn Stage) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.output.stages().try_for_each(|stage| visit(&mut **stage))
+    }
+}
+
+impl SideOutputs {
+    /// Adds the consumers of the side output `tag`.
+    pub fn add<T: Data>(&mut self, tag: OutputTag<T>, output: Output<T>) {
+        assert!(self.sides.iter().all(|(name, _)| *name != tag.name));
+        self.sides.push((tag.name, Box::new(Side { batch: Batch::new(), output })));
+    }
+
+    fn emit<T: Data>(&mut self, tag: OutputTag<T>, record: Record<T>) {
+        // What nobody consumes is not kept.
+        let Some((_, side)) = self.sides.iter_mut().find(|(name, _)| *name == tag.name) else {
+            return;
+        };
+        let side = side.as_any_mut().downcast_mut::<Side<T>>();
+        side.expect("one tag name has one type within an operator").batch.push(record);
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.sides.iter().any(|(side, _)| *side == name)
+    }
+}
+
+/// Takes what an operator emits.
+pub struct Emitter<O> {
+    batch: Batch<O>,
+    output: Output<O>,
+    sides: SideOutputs,
+}
+
+impl<O: Data> Emitter<O> {
+    /// Emits a record to the main output.
+    pub fn emit(&mut self, timestamp: Timestamp, value: O) {
+        self.batch.push(Record { timestamp, value });
+    }
+
+    /// Emits many records to the main output.
+    pub fn emit_batch(&mut self, mut batch: Batch<O>) {
+        if self.batch.is_empty() {
+            self.batch = batch;
+        } else {
+            self.batch.append(&mut batch);
+        }
+    }
+
+    /// Emits a record to a side output.
+    pub fn emit_to<T: Data>(&mut self, tag: OutputTag<T>, timestamp: Timestamp, value: T) {
+        self.sides.emit(tag, Record { timestamp, value });
+    }
+
+    /// Returns whether anyone consumes the side output.
+    pub fn has_side<T>(&self, tag: OutputTag<T>) -> bool {
+        self.sides.has(tag.name)
+    }
+
+    /// Advances the event time of those downstream, behind what was emitted so far.
+    ///
+    /// # Errors
+    ///
+    /// When those downstream fail.
+    pub fn watermark(&mut self, watermark: Timestamp) -> Result<(), Error> {
+        self.flush()?;
+        self.visit(&mut |stage| stage.on_watermark(watermark))
+    }
+
+    /// Tells those downstream that nothing will come for a while.
+    ///
+    /// # Errors
+    ///
+    /// When those downstream fail.
+    pub fn idle(&mut self) -> Result<(), Error> {
+        self.flush()?;
+        self.visit(&mut |stage| stage.on_idle())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.output.push(std::mem::take(&mut self.batch))?;
+        self.sides.sides.iter_mut().try_for_each(|(_, side)| side.flush())
+    }
+
+    fn visit(
+        &mut self,
+        visit: &mut dyn FnMut(&mut dyn Stage) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.output.stages().try_for_each(|stage| visit(&mut **stage))?;
+        self.sides.sides.iter_mut().try_for_each(|(_, side)| side.visit(visit))
+    }
+}
+
+/// An operator and everything that follows it.
+pub struct Chained<P: Operator> {
+    operator: P,
+    emitter: Emitter<P::Out>,
+}
+
+impl<P: Operator> Chained<P> {
+    /// Puts `operator` before its consumers.
+    pub fn new(operator: P, output: Output<P::Out>, sides: SideOutputs) -> Self {
+        Self { operator, emitter: Emitter { batch: Batch::new(), output, sides } }
+    }
+}
+
+impl<P: Operator> Push<P::In> for Chained<P> {
+    fn push(&mut self, batch: Batch<P::In>) -> Result<(), Error> {
+        self.operator.on_batch(batch, &mut self.emitter)?;
+        self.emitter.flush()
+    }
+}
+
+impl<P: Operator> Stage for Chained<P> {
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
+        let outer = cx.watermark;
+        self.operator.open(cx)?;
+        let own = cx.watermark;
+        self.emitter.visit(&mut |stage| {
+            cx.watermark = own;
+            stage.open(cx)
+        })?;
+        cx.watermark = outer;
+        Ok(())
+    }
+
+    fn on_watermark(&mut self, watermark: Timestamp) -> Result<(), Error> {
+        self.operator.on_watermark(watermark, &mut self.emitter)?;
+        self.emitter.flush()
+    }
+
+    fn on_idle(&mut self) -> Result<(), Error> {
+        self.operator.on_idle(&mut self.emitter)?;
+        self.emitter.flush()
+    }
+
+    fn on_barrier(&mut self, barrier: Barrier, snapshot: &mut Snapshot) -> Result<(), Error> {
+        self.operator.on_barrier(barrier.checkpoint, snapshot)?;
+        self.operator.freeze(snapshot);
+        self.emitter.visit(&mut |stage| stage.on_barrier(barrier, snapshot))
+    }
+
+    fn freeze(&mut self, snapshot: &mut Snapshot) {
+        self.operator.freeze(snapshot);
+        let visited = self.emitter.visit(&mut |stage| {
+            stage.freeze(snapshot);
+            Ok(())
+        });
+        visited.expect("freezing cannot fail");
+    }
+
+    fn on_complete(&mut self, checkpoint: CheckpointId, commits: &mut Vec<Commit>) {
+        self.operator.on_complete(checkpoint, commits);
+        let visited = self.emitter.visit(&mut |stage| {
+            stage.on_complete(checkpoint, commits);
+            Ok(())
+        });
+        visited.expect("hearing of a checkpoint cannot fail");
+    }
+
+    fn on_end(&mut self, commits: &mut Vec<Commit>) -> Result<(), Error> {
+        self.operator.on_end(commits)?;
+        self.emitter.visit(&mut |stage| stage.on_end(commits))
+    }
+
+    fn on_tick(&mut self, activity: Duration) -> Result<(), Error> {
+        self.operator.on_tick(activity, &mut self.emitter)?;
+        self.emitter.flush()?;
+        self.emitter.visit(&mut |stage| stage.on_tick(activity))
+    }
+
+    fn visit_outlets(&mut self, visit: &mut dyn FnMut(&mut dyn Outlet)) {
+        let visited = self.emitter.visit(&mut |stage| {
+            stage.visit_outlets(visit);
+            Ok(())
+        });
+        visited.expect("visiting cannot fail");
+    }
+}

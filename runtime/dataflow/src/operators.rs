@@ -1,0 +1,21 @@
+//! The operators of the library.
+//!
+//! Each is a plain [`Operator`](crate::Operator): what becomes of a batch, what of a watermark, and
+//! what it keeps in a snapshot. How they are put together is the façade's business.
+
+mod keyed;
+mod process;
+mod reduce;
+mod stateless;
+mod watermarks;
+mod window;
+
+pub use keyed::KeyOf;
+pub use process::{Context, KeyedProcess, ProcessOperator, StateHandle, Timers, ValueState};
+pub use reduce::RollingReduce;
+pub use stateless::{Filter, FlatMap, ForEach, Map};
+pub use watermarks::{WatermarkOperator, WatermarkStrategy};
+pub use window::{
+    Accumulate, Aggregate, AggregateWith, FoldWith, ReduceWith, Window, WindowOperator,
+    WindowOptions,
+};

@@ -1,0 +1,62 @@
+//! Rolling reduce: one result per record, the running value of its key.
+
+use floodmark_model::{Batch, Record};
+use floodmark_state::{Data, Key, Snapshot, Table};
+
+use crate::{
+    Error,
+    chain::{Emitter, OpenContext, Operator},
+    operators::KeyOf,
+};
+
+/// Combines each record with what its key had so far, and emits the result.
+pub struct RollingReduce<T, K, F, R> {
+    uid: String,
+    key_of: KeyOf<T, K, F>,
+    reduce: R,
+    /// Absent until opened.
+    values: Option<Table<K, T>>,
+}
+
+impl<T, K, F, R> RollingReduce<T, K, F, R> {
+    /// Creates the operator `uid`.
+    pub fn new(uid: String, key_of: KeyOf<T, K, F>, reduce: R) -> Self {
+        Self { uid, key_of, reduce, values: None }
+    }
+}
+
+impl<T, K, F, R> Operator for RollingReduce<T, K, F, R>
+where
+    T: Data,
+    K: Key,
+    F: Fn(&T) -> K + Send,
+    R: FnMut(T, T) -> T + Send,
+{
+    type In = T;
+    type Out = T;
+
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
+        let sections = cx.restored.take(&self.uid, "value");
+        self.values = Some(Table::restore(cx.key_groups, &sections)?);
+        Ok(())
+    }
+
+    fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<T>) -> Result<(), Error> {
+        let values = self.values.as_mut().expect("an operator is opened before it is used");
+        for Record { timestamp, value } in batch {
+            let (key, group) = self.key_of.find(&value);
+            let value = match values.get(group, &key) {
+                Some(before) => (self.reduce)(before.clone(), value),
+                None => value,
+            };
+            values.insert(group, key, value.clone());
+            out.emit(timestamp, value);
+        }
+        Ok(())
+    }
+
+    fn freeze(&mut self, snapshot: &mut Snapshot) {
+        let values = self.values.as_ref().expect("an operator is opened before it is used");
+        snapshot.add(values.freeze(&self.uid, "value"));
+    }
+}

@@ -1,0 +1,114 @@
+//! Operators that keep nothing: map, filter, flat map, and the end of a stream.
+
+use std::marker::PhantomData;
+
+use floodmark_model::{Batch, Record};
+use floodmark_state::Data;
+
+use crate::{
+    BoxError, Error,
+    chain::{Emitter, Operator},
+};
+
+/// One record in, one record out.
+pub struct Map<T, F> {
+    map: F,
+    value: PhantomData<fn(T)>,
+}
+
+/// Keeps some records.
+pub struct Filter<T, F> {
+    is_kept: F,
+    value: PhantomData<fn(T)>,
+}
+
+/// One record in, any number out.
+pub struct FlatMap<T, F> {
+    map: F,
+    value: PhantomData<fn(T)>,
+}
+
+/// Hands every record to a function, and emits none.
+pub struct ForEach<T, F> {
+    name: String,
+    visit: F,
+    value: PhantomData<fn(T)>,
+}
+
+impl<T, F> Map<T, F> {
+    /// Maps with `map`.
+    pub fn new(map: F) -> Self {
+        Self { map, value: PhantomData }
+    }
+}
+
+impl<T, F> Filter<T, F> {
+    /// Keeps what `is_kept` accepts.
+    pub fn new(is_kept: F) -> Self {
+        Self { is_kept, value: PhantomData }
+    }
+}
+
+impl<T, F> FlatMap<T, F> {
+    /// Maps with `map`.
+    pub fn new(map: F) -> Self {
+        Self { map, value: PhantomData }
+    }
+}
+
+impl<T, F> ForEach<T, F> {
+    /// Hands every record to `visit`; errors name `name`.
+    pub fn new(name: String, visit: F) -> Self {
+        Self { name, visit, value: PhantomData }
+    }
+}
+
+impl<T: Data, U: Data, F: FnMut(T) -> U + Send> Operator for Map<T, F> {
+    type In = T;
+    type Out = U;
+
+    fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<U>) -> Result<(), Error> {
+        let map = |Record { timestamp, value }| Record { timestamp, value: (self.map)(value) };
+        out.emit_batch(batch.into_iter().map(map).collect());
+        Ok(())
+    }
+}
+
+impl<T: Data, F: FnMut(&T) -> bool + Send> Operator for Filter<T, F> {
+    type In = T;
+    type Out = T;
+
+    fn on_batch(&mut self, mut batch: Batch<T>, out: &mut Emitter<T>) -> Result<(), Error> {
+        batch.retain(|record| (self.is_kept)(&record.value));
+        out.emit_batch(batch);
+        Ok(())
+    }
+}
+
+impl<T, I, F> Operator for FlatMap<T, F>
+where
+    T: Data,
+    I: IntoIterator,
+    I::Item: Data,
+    F: FnMut(T) -> I + Send,
+{
+    type In = T;
+    type Out = I::Item;
+
+    fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<I::Item>) -> Result<(), Error> {
+        for Record { timestamp, value } in batch {
+            (self.map)(value).into_iter().for_each(|value| out.emit(timestamp, value));
+        }
+        Ok(())
+    }
+}
+
+impl<T: Data, F: FnMut(T) -> Result<(), BoxError> + Send> Operator for ForEach<T, F> {
+    type In = T;
+    type Out = ();
+
+    fn on_batch(&mut self, batch: Batch<T>, _: &mut Emitter<()>) -> Result<(), Error> {
+        let visited = batch.into_iter().try_for_each(|record| (self.visit)(record.value));
+        visited.map_err(|source| Error::Operator { operator: self.name.clone(), source })
+    }
+}

@@ -1,0 +1,563 @@
+//! The loop of a subtask: take what comes next, push it through the chain, flush.
+//!
+//! One task, one loop. Everything that concerns the subtask (records, barriers, commands of the
+//! coordinator, the end of background work) comes in here, one after the other, so no operator ever
+//! sees two things at once.
+
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use floodmark_model::{
+    Attempt, Barrier, ChannelId, CheckpointId, KeyGroupRange, RuntimeEvent, SectionDigest,
+    SubtaskId, Timestamp,
+};
+use floodmark_platform::{Machine, TaskHandle};
+use floodmark_state::{RestoredState, Snapshot, freeze_value};
+use floodmark_wire::{Section, StoredFile};
+use tokio::sync::mpsc;
+
+use crate::{
+    Alignment, Error, Head, Input, Step, WatermarkFloor, WatermarkMerge,
+    chain::{Commit, OpenContext},
+    ticker::Ticker,
+    uploader::Uploader,
+    watermark::Progress,
+};
+
+/// The operator name under which the subtask itself keeps state.
+const GATE: &str = "gate";
+
+/// What the coordinator tells a subtask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Emit the barrier of this checkpoint. Only sources act on it.
+    Trigger(Barrier),
+    /// The checkpoint will not complete.
+    Abort(CheckpointId),
+    /// The checkpoint is complete; after a final one there is nothing left to do.
+    Complete(Barrier),
+}
+
+/// What a subtask tells its worker, and who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The attempt it is part of.
+    pub attempt: Attempt,
+    /// Which subtask.
+    pub subtask: SubtaskId,
+    /// What it tells.
+    pub news: News,
+}
+
+/// What a subtask tells its worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// State is restored, channels are open.
+    Running,
+    /// The source has no more input.
+    Exhausted,
+    /// A snapshot is stored.
+    Acknowledged {
+        /// Of which checkpoint.
+        checkpoint: CheckpointId,
+        /// Where it is.
+        files: Vec<StoredFile>,
+    },
+    /// A snapshot could not be stored.
+    Declined {
+        /// Of which checkpoint.
+        checkpoint: CheckpointId,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a subtask is given to run.
+pub struct SubtaskOptions {
+    /// The node.
+    pub machine: Machine,
+    /// The attempt it is part of.
+    pub attempt: Attempt,
+    /// Which subtask it is.
+    pub subtask: SubtaskId,
+    /// Its key groups.
+    pub key_groups: KeyGroupRange,
+    /// The checkpoint it starts from, and its state.
+    pub restored: Option<(CheckpointId, RestoredState)>,
+    /// Whether the job takes checkpoints. Without them, input ends as soon as it is processed.
+    pub has_checkpoints: bool,
+    /// Prefix of the job's objects, and the job's name.
+    pub storage: (String, String),
+    /// Time between two signs of life on a silent channel.
+    pub pulse_interval: Duration,
+    /// Commands of the coordinator.
+    pub commands: mpsc::UnboundedReceiver<Command>,
+    /// Where to report.
+    pub reports: mpsc::UnboundedSender<Report>,
+}
+
+/// One parallel instance of a vertex, running.
+#[doc(alias = "StreamTask")]
+pub struct Subtask {
+    machine: Machine,
+    attempt: Attempt,
+    id: SubtaskId,
+    has_checkpoints: bool,
+    head: Box<dyn Head>,
+    /// Absent in a source.
+    alignment: Option<Alignment>,
+    watermarks: WatermarkMerge,
+    phase: Phase,
+    /// Channels that have not ended. Only counts in jobs without checkpoints.
+    open_channel_count: usize,
+    /// The latest checkpoint whose barrier a source has emitted.
+    triggered: CheckpointId,
+    commands: mpsc::UnboundedReceiver<Command>,
+    reports: mpsc::UnboundedSender<Report>,
+    snapshots: mpsc::UnboundedSender<(CheckpointId, Snapshot)>,
+    failures: mpsc::UnboundedReceiver<Error>,
+    _uploader: TaskHandle<()>,
+    ticker: Ticker,
+    /// Time in which the subtask was processing or waiting for input.
+    activity: Activity,
+}
+
+/// How far the subtask has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// There may be input.
+    Processing,
+    /// A source has none left; barriers still pass.
+    Exhausted,
+    /// Nothing is left to do.
+    Finished,
+}
+
+/// The activity clock: stands still while those downstream are not ready.
+#[derive(Debug, Default)]
+struct Activity {
+    total: Duration,
+    /// When the clock was last read or started.
+    since: Duration,
+}
+
+/// What the loop does next.
+enum Event {
+    Command(Command),
+    Failure(Error),
+    Tick,
+    Input(Input),
+    /// There is no input now, and some batches wait to be filled.
+    Quiet,
+}
+
+impl Subtask {
+    /// Restores the state, commits what the restored checkpoint promises, and reports to be running.
+    ///
+    /// # Errors
+    ///
+    /// When state does not fit, the source cannot be opened, or a commit fails.
+    pub async fn start(options: SubtaskOptions, mut head: Box<dyn Head>) -> Result<Self, Error> {
+        let SubtaskOptions { machine, attempt, subtask, restored, .. } = options;
+        let (checkpoint, mut restored) = match restored {
+            Some((checkpoint, restored)) => (Some(checkpoint), restored),
+            None => (None, RestoredState::default()),
+        };
+        let watermarks = restore_watermarks(&head.channels(), &mut restored)?;
+        let mut cx = OpenContext {
+            machine: &machine,
+            attempt,
+            subtask,
+            key_groups: options.key_groups,
+            checkpoint,
+            restored: &mut restored,
+            watermark: watermarks.merged(),
+            commits: Vec::new(),
+            cleanups: Vec::new(),
+        };
+        head.open(&mut cx).await?;
+        let OpenContext { commits, cleanups, .. } = cx;
+        restored.check_all_taken()?;
+
+        let (snapshots, snapshot_receiver) = mpsc::unbounded_channel();
+        let (failure_sender, failures) = mpsc::unbounded_channel();
+        let uploader = Uploader {
+            machine: machine.clone(),
+            attempt,
+            subtask,
+            storage: options.storage,
+            snapshots: snapshot_receiver,
+            reports: options.reports.clone(),
+            failures: failure_sender,
+        };
+        let channel_count = head.channels().len();
+        let mut this = Self {
+            attempt,
+            id: subtask,
+            has_checkpoints: options.has_checkpoints,
+            alignment: (0 < channel_count).then(|| Alignment::new(channel_count)),
+            head,
+            watermarks,
+            phase: Phase::Processing,
+            open_channel_count: channel_count,
+            triggered: checkpoint.unwrap_or_default(),
+            commands: options.commands,
+            reports: options.reports,
+            snapshots,
+            failures,
+            _uploader: machine.spawn("uploader", uploader.run()),
+            ticker: Ticker::new(machine.clone(), options.pulse_interval),
+            activity: Activity { total: Duration::ZERO, since: machine.now() },
+            machine,
+        };
+        this.run_commits(checkpoint.unwrap_or_default(), commits).await?;
+        for cleanup in cleanups {
+            // What is left behind is invisible; a later restart tries again.
+            if let Err(error) = cleanup.await {
+                tracing::warn!(%error, subtask = %this.id, "aborting old transactions");
+            }
+        }
+        this.report(News::Running);
+        this.observe_start(checkpoint);
+        Ok(this)
+    }
+
+    /// Runs until everything is processed and committed.
+    ///
+    /// # Errors
+    ///
+    /// Whatever makes it impossible to go on; the attempt fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future is how an attempt is cancelled. What was not committed is not visible.
+    pub async fn run(mut self) -> Result<(), Error> {
+        while self.phase != Phase::Finished {
+            let event = poll_fn(|cx| self.poll_event(cx)).await;
+            self.on_event(event?).await?;
+            self.flush().await?;
+        }
+        let (attempt, subtask) = (self.attempt, self.id);
+        self.machine.observe(|| RuntimeEvent::SubtaskFinished { attempt, subtask });
+        Ok(())
+    }
+
+    /// Returns what comes next: commands before input, input before quiet.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Error>> {
+        if let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
+            return Poll::Ready(Ok(Event::Command(command)));
+        }
+        if let Poll::Ready(Some(failure)) = self.failures.poll_recv(cx) {
+            return Poll::Ready(Ok(Event::Failure(failure)));
+        }
+        if self.ticker.poll_tick(cx).is_ready() {
+            self.pulse(cx)?;
+            return Poll::Ready(Ok(Event::Tick));
+        }
+        if self.phase == Phase::Processing
+            && let Poll::Ready(input) = self.head.poll_advance(cx)
+        {
+            return Poll::Ready(input.map(Event::Input));
+        }
+        let mut has_open = false;
+        self.head.chain().visit_outlets(&mut |outlet| has_open |= outlet.has_open_batches());
+        if has_open { Poll::Ready(Ok(Event::Quiet)) } else { Poll::Pending }
+    }
+
+    async fn on_event(&mut self, event: Event) -> Result<(), Error> {
+        match event {
+            Event::Command(Command::Trigger(barrier)) => self.on_trigger(barrier),
+            Event::Command(Command::Abort(checkpoint)) => {
+                self.on_abort(checkpoint);
+                Ok(())
+            }
+            Event::Command(Command::Complete(barrier)) => self.on_complete(barrier).await,
+            Event::Failure(error) => Err(error),
+            Event::Tick => {
+                self.activity.run_until(self.machine.now());
+                self.head.chain().on_tick(self.activity.total)
+            }
+            Event::Input(input) => self.on_input(input).await,
+            Event::Quiet => {
+                self.head.chain().visit_outlets(&mut |outlet| outlet.close_open_batches());
+                Ok(())
+            }
+        }
+    }
+
+    async fn on_input(&mut self, input: Input) -> Result<(), Error> {
+        match input {
+            Input::Records => Ok(()),
+            Input::RecordsOf(channel) => {
+                self.watermarks.on_records(channel);
+                Ok(())
+            }
+            Input::Watermark(channel, watermark) => {
+                if self.watermarks.on_watermark(channel, watermark) {
+                    let (attempt, channel) = (self.attempt, self.head.channels()[channel]);
+                    self.machine.observe(|| RuntimeEvent::ChannelWatermark {
+                        attempt,
+                        channel,
+                        watermark,
+                    });
+                }
+                self.advance()
+            }
+            Input::Idle(channel) => {
+                self.watermarks.on_idle(channel);
+                self.advance()
+            }
+            Input::Barrier(channel, barrier) => self.on_barrier(channel, barrier),
+            Input::End(_) => {
+                self.open_channel_count -= 1;
+                if self.open_channel_count == 0 { self.end().await } else { Ok(()) }
+            }
+            Input::Exhausted => self.on_exhausted().await,
+        }
+    }
+
+    /// Passes the event time on, if it has changed.
+    fn advance(&mut self) -> Result<(), Error> {
+        match self.watermarks.advance() {
+            Progress::None => Ok(()),
+            Progress::Idle => self.head.chain().on_idle(),
+            Progress::Advanced(watermark) => {
+                self.head.chain().on_watermark(watermark)?;
+                let (attempt, subtask) = (self.attempt, self.id);
+                self.machine.observe(|| RuntimeEvent::WatermarkAdvanced {
+                    attempt,
+                    subtask,
+                    watermark,
+                });
+                Ok(())
+            }
+        }
+    }
+
+    /// The source's input is over, and with it event time.
+    async fn on_exhausted(&mut self) -> Result<(), Error> {
+        self.head.chain().on_watermark(Timestamp::MAX)?;
+        self.phase = Phase::Exhausted;
+        self.report(News::Exhausted);
+        let (attempt, subtask) = (self.attempt, self.id);
+        self.machine.observe(|| RuntimeEvent::SourceExhausted { attempt, subtask });
+        if self.has_checkpoints { Ok(()) } else { self.end().await }
+    }
+
+    /// Ends a job without checkpoints: there is nothing to wait for.
+    async fn end(&mut self) -> Result<(), Error> {
+        let mut commits = Vec::new();
+        self.head.chain().on_end(&mut commits)?;
+        self.run_commits(CheckpointId::default(), commits).await?;
+        self.phase = Phase::Finished;
+        Ok(())
+    }
+
+    /// A source emits the barrier, in one step with the snapshot of its positions.
+    fn on_trigger(&mut self, barrier: Barrier) -> Result<(), Error> {
+        let is_source = self.alignment.is_none();
+        let is_early = barrier.is_final && self.phase != Phase::Exhausted;
+        if !is_source || is_early || barrier.checkpoint <= self.triggered {
+            return Ok(());
+        }
+        self.triggered = barrier.checkpoint;
+        let (attempt, subtask, checkpoint) = (self.attempt, self.id, barrier.checkpoint);
+        self.machine.observe(|| RuntimeEvent::BarrierEmitted { attempt, subtask, checkpoint });
+        self.take_snapshot(barrier)
+    }
+
+    fn on_barrier(&mut self, channel: usize, barrier: Barrier) -> Result<(), Error> {
+        let (attempt, checkpoint) = (self.attempt, barrier.checkpoint);
+        let id = self.head.channels()[channel];
+        self.machine.observe(|| RuntimeEvent::BarrierArrived { attempt, channel: id, checkpoint });
+        let alignment = self.alignment.as_mut().expect("only channels deliver barriers");
+        let (aborted, is_complete) = match alignment.on_barrier(channel, checkpoint) {
+            Step::Late => return Ok(()),
+            Step::Block { aborted } => (aborted, false),
+            Step::Snapshot { aborted } => (aborted, true),
+        };
+        if let Some(checkpoint) = aborted {
+            self.alignment_aborted(checkpoint);
+        }
+        if is_complete {
+            self.head.unblock();
+            self.take_snapshot(barrier)
+        } else {
+            self.head.block(channel);
+            Ok(())
+        }
+    }
+
+    fn on_abort(&mut self, checkpoint: CheckpointId) {
+        if let Some(alignment) = &mut self.alignment
+            && alignment.on_abort(checkpoint)
+        {
+            self.alignment_aborted(checkpoint);
+        }
+        self.triggered = self.triggered.max(checkpoint);
+    }
+
+    fn alignment_aborted(&mut self, checkpoint: CheckpointId) {
+        self.head.unblock();
+        let (attempt, subtask) = (self.attempt, self.id);
+        self.machine.observe(|| RuntimeEvent::AlignmentAborted { attempt, subtask, checkpoint });
+    }
+
+    /// Freezes all state, forwards the barrier, and leaves the rest to the uploader.
+    fn take_snapshot(&mut self, barrier: Barrier) -> Result<(), Error> {
+        let snapshot = self.freeze(barrier)?;
+        let (attempt, subtask, checkpoint) = (self.attempt, self.id, barrier.checkpoint);
+        let (watermark, received) = (self.watermarks.merged(), self.head.received());
+        let sent = self.sent();
+        self.machine.observe(|| RuntimeEvent::SnapshotTaken {
+            attempt,
+            subtask,
+            checkpoint,
+            watermark,
+            received,
+            sent,
+        });
+        // The uploader ends only with the subtask, or in a panic of its own.
+        self.snapshots
+            .send((checkpoint, snapshot))
+            .map_err(|_| Error::PreCommit { checkpoint, reason: "the uploader is gone".to_owned() })
+    }
+
+    fn freeze(&mut self, barrier: Barrier) -> Result<Snapshot, Error> {
+        let mut snapshot = Snapshot::default();
+        self.freeze_gate(&mut snapshot);
+        self.head.on_barrier(barrier, &mut snapshot)?;
+        Ok(snapshot)
+    }
+
+    async fn on_complete(&mut self, barrier: Barrier) -> Result<(), Error> {
+        let (attempt, subtask, checkpoint) = (self.attempt, self.id, barrier.checkpoint);
+        self.machine.observe(|| RuntimeEvent::CheckpointNotified { attempt, subtask, checkpoint });
+        let mut commits = Vec::new();
+        self.head.chain().on_complete(checkpoint, &mut commits);
+        self.run_commits(checkpoint, commits).await?;
+        if barrier.is_final {
+            self.phase = Phase::Finished;
+        }
+        Ok(())
+    }
+
+    async fn run_commits(
+        &mut self,
+        notified: CheckpointId,
+        commits: Vec<Commit>,
+    ) -> Result<(), Error> {
+        let (attempt, subtask) = (self.attempt, self.id);
+        for Commit { operator, checkpoint, work } in commits {
+            work.await.map_err(|error| {
+                let reason = error.to_string();
+                Error::Commit { checkpoint, operator, reason }
+            })?;
+            self.machine.observe(|| RuntimeEvent::TransactionCommitted {
+                attempt,
+                subtask,
+                checkpoint,
+                notified,
+            });
+        }
+        Ok(())
+    }
+
+    /// Waits until the exchanges have sent what they hold. Meanwhile the activity clock stands still,
+    /// and signs of life go on.
+    async fn flush(&mut self) -> Result<(), Error> {
+        self.activity.run_until(self.machine.now());
+        poll_fn(|cx| {
+            if self.ticker.poll_tick(cx).is_ready() {
+                self.pulse(cx)?;
+            }
+            self.poll_flush(cx)
+        })
+        .await?;
+        self.activity.since = self.machine.now();
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut result = Poll::Ready(Ok(()));
+        self.head.chain().visit_outlets(&mut |outlet| match outlet.poll_flush(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => result = Poll::Ready(Err(error)),
+            Poll::Pending if matches!(result, Poll::Ready(Ok(()))) => result = Poll::Pending,
+            Poll::Pending => {}
+        });
+        result
+    }
+
+    fn pulse(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        self.head.pulse(cx);
+        let mut result = Ok(());
+        self.head.chain().visit_outlets(&mut |outlet| {
+            if let Err(error) = outlet.pulse(cx) {
+                result = Err(error);
+            }
+        });
+        result
+    }
+
+    fn sent(&mut self) -> Vec<(ChannelId, u64)> {
+        let mut sent = Vec::new();
+        self.head.chain().visit_outlets(&mut |outlet| outlet.sent(&mut sent));
+        sent
+    }
+
+    fn report(&self, news: News) {
+        let (attempt, subtask) = (self.attempt, self.id);
+        // Nobody listens when the worker is going down.
+        let _ = self.reports.send(Report { attempt, subtask, news });
+    }
+
+    /// Tells those who watch what was restored, by looking at it again.
+    fn observe_start(&mut self, restored: Option<CheckpointId>) {
+        let (attempt, subtask, watermark) = (self.attempt, self.id, self.watermarks.merged());
+        let machine = self.machine.clone();
+        machine.observe(|| RuntimeEvent::SubtaskStarted {
+            attempt,
+            subtask,
+            restored,
+            watermark,
+            sections: self.digest(),
+        });
+    }
+
+    fn digest(&mut self) -> Vec<SectionDigest> {
+        let mut snapshot = Snapshot::default();
+        self.freeze_gate(&mut snapshot);
+        self.head.freeze(&mut snapshot);
+        let (file, _) = snapshot.into_parts();
+        file.sections.iter().map(Section::digest).collect()
+    }
+
+    fn freeze_gate(&self, snapshot: &mut Snapshot) {
+        let gate = (self.watermarks.merged(), self.watermarks.floors().to_vec());
+        snapshot.add(freeze_value(GATE, "watermarks", gate));
+    }
+}
+
+impl Activity {
+    fn run_until(&mut self, now: Duration) {
+        self.total += now.saturating_sub(self.since);
+        self.since = now;
+    }
+}
+
+/// Returns the event time of the restored gate, with a floor under every channel.
+fn restore_watermarks(
+    channels: &[ChannelId],
+    restored: &mut RestoredState,
+) -> Result<WatermarkMerge, Error> {
+    let mut watermarks = WatermarkMerge::new(channels);
+    let gate = restored.take_value::<(Timestamp, Vec<WatermarkFloor>)>(GATE, "watermarks")?;
+    if let Some((merged, floors)) = gate {
+        watermarks.restore(merged, &floors);
+    }
+    Ok(watermarks)
+}

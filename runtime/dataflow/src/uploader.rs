@@ -1,0 +1,78 @@
+//! Stores snapshots in the background, while their subtask goes on.
+//!
+//! Snapshots of one subtask are stored strictly one after the other. That matters: the snapshot of
+//! checkpoint n + 1 names transactions that were prepared with checkpoint n, so it may be
+//! acknowledged only when the work of n is done, whether or not n itself was aborted.
+
+use std::time::Duration;
+
+use floodmark_model::{Attempt, CheckpointId, RuntimeEvent, SubtaskId};
+use floodmark_platform::Machine;
+use floodmark_state::Snapshot;
+use floodmark_wire::{Section, StoredFile, name};
+use tokio::sync::mpsc;
+
+use crate::{Error, News, Report};
+
+/// Tries at storing a file before the checkpoint is declined.
+const TRY_COUNT: u32 = 3;
+
+/// Pause between two tries.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Stores what comes in on `snapshots` and reports each one. Ends when the subtask does.
+pub(crate) struct Uploader {
+    pub(crate) machine: Machine,
+    pub(crate) attempt: Attempt,
+    pub(crate) subtask: SubtaskId,
+    /// Prefix of the job's objects, and the job's name.
+    pub(crate) storage: (String, String),
+    pub(crate) snapshots: mpsc::UnboundedReceiver<(CheckpointId, Snapshot)>,
+    pub(crate) reports: mpsc::UnboundedSender<Report>,
+    pub(crate) failures: mpsc::UnboundedSender<Error>,
+}
+
+impl Uploader {
+    pub(crate) async fn run(mut self) {
+        while let Some((checkpoint, snapshot)) = self.snapshots.recv().await {
+            match self.store(checkpoint, snapshot).await {
+                // Nobody listens when the worker is going down.
+                Ok(news) => {
+                    let (attempt, subtask) = (self.attempt, self.subtask);
+                    drop(self.reports.send(Report { attempt, subtask, news }));
+                }
+                Err(error) => drop(self.failures.send(error)),
+            }
+        }
+    }
+
+    async fn store(&self, checkpoint: CheckpointId, snapshot: Snapshot) -> Result<News, Error> {
+        let (file, uploads) = snapshot.into_parts();
+        for upload in uploads {
+            upload.await.map_err(|reason| Error::PreCommit { checkpoint, reason })?;
+        }
+        let Self { attempt, subtask, storage: (storage, job), .. } = self;
+        let prefix = name::checkpoint(storage, job, *attempt, checkpoint);
+        let content = file.encode();
+        let stored = StoredFile::describe(name::snapshot(&prefix, *subtask), &content);
+        for remaining in (0..TRY_COUNT).rev() {
+            // The name is ours alone, so repeating a write in doubt is safe.
+            match self.machine.object_store().put(&stored.key, content.clone()).await {
+                Ok(()) => break,
+                Err(error) if remaining == 0 => {
+                    let reason = error.to_string();
+                    return Ok(News::Declined { checkpoint, reason });
+                }
+                Err(error) => tracing::warn!(%error, "storing a snapshot will be tried again"),
+            }
+            self.machine.sleep(RETRY_PAUSE).await;
+        }
+        self.machine.observe(|| RuntimeEvent::SnapshotStored {
+            attempt: *attempt,
+            subtask: *subtask,
+            checkpoint,
+            sections: file.sections.iter().map(Section::digest).collect(),
+        });
+        Ok(News::Acknowledged { checkpoint, files: vec![stored] })
+    }
+}

@@ -1,0 +1,32 @@
+//! Why a machine could not be set up.
+//!
+//! Once it is set up, its failures are those that `platform` names: of I/O, of the object store and
+//! of tasks.
+
+use std::{io, net::IpAddr, path::PathBuf};
+
+use thiserror::Error;
+
+/// A reason why there is no machine. The caller's environment or options must change.
+#[derive(Debug, Error)]
+pub enum HostError {
+    /// The caller does not run inside an asynchronous runtime.
+    #[error("a machine is created inside a tokio runtime, and there is none")]
+    NoRuntime,
+
+    /// A directory of the options cannot be used.
+    #[error("directory {}", path.display())]
+    Directory {
+        /// Which one.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+
+    /// The machine would listen everywhere, and other nodes would not know where.
+    #[error("listening on {bind} needs an advertised address that other nodes can reach")]
+    Unreachable {
+        /// The address that means "all of mine".
+        bind: IpAddr,
+    },
+}

@@ -1,0 +1,153 @@
+//! A sink that writes lines into files, exactly once.
+//!
+//! ```text
+//! <directory>/_staged/<sink>-<subtask>/<transaction>      prepared: stored, not yet part of the result
+//! <directory>/part-<subtask>-<transaction>                committed
+//! ```
+//!
+//! A transaction becomes visible by `put_if_absent` of its part under a name that no other
+//! transaction has, so committing it twice changes nothing. Readers ignore `_staged`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use floodmark_dataflow::{BoxError, SinkContext, TransactionId, TwoPhaseCommit, Work};
+use floodmark_model::{Record, RuntimeEvent};
+use floodmark_platform::{Machine, StoreError};
+use serde::{Deserialize, Serialize};
+
+use super::pace::error;
+
+/// Writes one line per record into part files of a directory.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Environment, FileSink};
+///
+/// let env = Environment::new();
+/// let numbers = env.from_vec("numbers", vec![1, 2, 3]);
+/// numbers.sink("squares", FileSink::new("output", |number: &i32| (number * number).to_string()));
+/// ```
+pub struct FileSink<T> {
+    directory: String,
+    format: Arc<dyn Fn(&T) -> String + Send + Sync>,
+}
+
+/// Lines of an epoch.
+pub struct OpenPart {
+    part: Part,
+    content: Vec<u8>,
+}
+
+/// Where an epoch's lines are, and where they go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    staged: String,
+    visible: String,
+}
+
+impl<T> FileSink<T> {
+    /// Writes into `directory`, each record as `format` puts it. A format without line ends makes
+    /// one line of each record.
+    pub fn new(directory: &str, format: impl Fn(&T) -> String + Send + Sync + 'static) -> Self {
+        let directory = directory.trim_end_matches('/').to_owned();
+        Self { directory, format: Arc::new(format) }
+    }
+
+    fn staging(&self, cx: &SinkContext) -> String {
+        format!("{}/_staged/{}-{:05}", self.directory, cx.uid, cx.subtask.index)
+    }
+}
+
+impl<T: Send + Sync + 'static> TwoPhaseCommit<T> for FileSink<T> {
+    type Open = OpenPart;
+    type Handle = Part;
+
+    fn begin(&self, cx: &SinkContext, id: TransactionId) -> Result<OpenPart, BoxError> {
+        let TransactionId { attempt, index, sequence } = id;
+        let name = format!("{:06}-{:06}-{sequence:09}", attempt.term.0, attempt.number);
+        let part = Part {
+            staged: format!("{}/{name}", self.staging(cx)),
+            visible: format!("{}/part-{index:05}-{name}", self.directory),
+        };
+        Ok(OpenPart { part, content: Vec::new() })
+    }
+
+    fn write(&self, open: &mut OpenPart, record: Record<T>) -> Result<(), BoxError> {
+        open.content.extend_from_slice((self.format)(&record.value).as_bytes());
+        open.content.push(b'\n');
+        Ok(())
+    }
+
+    fn pre_commit(&self, cx: &SinkContext, open: OpenPart) -> Result<(Part, Work), BoxError> {
+        let OpenPart { part, content } = open;
+        let (machine, key, content) =
+            (cx.machine.clone(), part.staged.clone(), Bytes::from(content));
+        let work: Work = Box::new(move || {
+            let put = machine.object_store().put(&key, content.clone());
+            Box::pin(async { put.await.map_err(Into::into) })
+        });
+        Ok((part, work))
+    }
+
+    fn commit(&self, cx: &SinkContext, part: Part) -> Work {
+        let machine = cx.machine.clone();
+        Box::new(move || Box::pin(publish(machine.clone(), part.clone())))
+    }
+
+    fn abort_others(&self, cx: &SinkContext, prepared: Vec<Part>) -> Work {
+        let (cx, staging) = (cx.clone(), self.staging(cx));
+        let kept: Arc<[String]> = prepared.into_iter().map(|part| part.staged).collect();
+        Box::new(move || Box::pin(discard_others(cx.clone(), staging.clone(), kept.clone())))
+    }
+}
+
+/// Makes a staged part visible. Whether it already is, is decided by the visible name alone.
+async fn publish(machine: Machine, part: Part) -> Result<(), BoxError> {
+    let Part { staged, visible } = part;
+    let content = machine.object_store().get(&staged).await;
+    match content {
+        Ok(content) => match machine.object_store().put_if_absent(&visible, content).await {
+            Ok(()) | Err(StoreError::AlreadyExists { .. }) => {}
+            Err(error) => return Err(error.into()),
+        },
+        // The staged copy is deleted only after the visible one is there.
+        Err(StoreError::NotFound { .. }) => match machine.object_store().get(&visible).await {
+            Ok(_) => return Ok(()),
+            Err(StoreError::NotFound { .. }) => {
+                return Err(error(format!("the prepared part {staged:?} is lost")));
+            }
+            Err(error) => return Err(error.into()),
+        },
+        Err(error) => return Err(error.into()),
+    }
+    // A staged copy that stays behind is invisible; the next restart removes it.
+    if let Err(error) = machine.object_store().delete(&staged).await {
+        tracing::debug!(%error, "a staged part stays behind");
+    }
+    Ok(())
+}
+
+/// Removes what earlier attempts of this subtask staged and no checkpoint holds.
+async fn discard_others(
+    cx: SinkContext,
+    staging: String,
+    kept: Arc<[String]>,
+) -> Result<(), BoxError> {
+    let (attempt, subtask) = (cx.attempt, cx.subtask);
+    // What a newer attempt staged is not ours to judge: this may be a worker that slept.
+    let ours = format!("{staging}/{:06}-{:06}", attempt.term.0, attempt.number);
+    for entry in cx.machine.object_store().list(&staging).await? {
+        if entry.key < ours && !kept.contains(&entry.key) {
+            cx.machine.object_store().delete(&entry.key).await?;
+            let transaction = entry.key;
+            cx.machine.observe(|| RuntimeEvent::TransactionAborted {
+                attempt,
+                subtask,
+                transaction,
+            });
+        }
+    }
+    Ok(())
+}

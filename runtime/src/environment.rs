@@ -1,0 +1,205 @@
+//! Where a job begins: its options and its sources.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use floodmark_dataflow::{Head, Source, SourceHead};
+use floodmark_model::{CheckpointConfig, ClusterConfig, KEY_GROUP_COUNT_MAX, RestartStrategy};
+use floodmark_state::Data;
+
+use crate::{
+    Error, Job, JobHandle, Stream, VecSource,
+    cluster::execute,
+    job::JobOptions,
+    plan::{Assembly, Draft, Identity, Node, NodeId, Shape, SourceBlueprint},
+};
+
+/// The options of a job, and the place where its streams begin.
+///
+/// Nothing runs before [`Environment::execute`].
+#[doc(alias = "StreamExecutionEnvironment")]
+pub struct Environment {
+    options: JobOptions,
+    parallelism: u16,
+    key_group_count: u16,
+    batch_size: usize,
+    draft: SharedDraft,
+}
+
+/// A draft that all streams of a job add to.
+#[derive(Clone, Default)]
+pub(crate) struct SharedDraft(Arc<Mutex<Draft>>);
+
+impl SharedDraft {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Draft> {
+        // A draft is consistent between any two calls, so a panic elsewhere does not spoil it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Environment {
+    /// Creates an environment with one subtask per operator, 128 key groups, no checkpoints and no
+    /// restart.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use floodmark::{CheckpointConfig, Environment, RestartStrategy};
+    /// use std::time::Duration;
+    ///
+    /// let env = Environment::new()
+    ///     .parallelism(4)
+    ///     .checkpoints(CheckpointConfig::every(Duration::from_secs(1)))
+    ///     .restart(RestartStrategy::FixedDelay { attempts: 3, delay: Duration::from_secs(10) })
+    ///     .storage("checkpoints");
+    /// # let _ = env;
+    /// ```
+    pub fn new() -> Self {
+        Self {
+            options: JobOptions {
+                checkpoints: None,
+                restart: RestartStrategy::None,
+                cluster: ClusterConfig::default(),
+                storage: "checkpoints".to_owned(),
+            },
+            parallelism: 1,
+            key_group_count: 128,
+            batch_size: 256,
+            draft: SharedDraft::default(),
+        }
+    }
+
+    /// Sets the subtasks per operator. At most the number of key groups.
+    #[must_use]
+    pub fn parallelism(self, parallelism: u16) -> Self {
+        Self { parallelism, ..self }
+    }
+
+    /// Sets the number of key groups: the largest parallelism the job can ever have. It cannot
+    /// change during a job's life. At most 32 768; more of them cost a little in every snapshot.
+    #[must_use]
+    #[doc(alias = "max_parallelism")]
+    pub fn key_groups(self, key_group_count: u16) -> Self {
+        Self { key_group_count, ..self }
+    }
+
+    /// Sets the most records that travel together. More cost less each; fewer arrive sooner, though
+    /// a subtask without further input never waits for a batch to fill. 1 to 65 536.
+    #[must_use]
+    pub fn batch_size(self, batch_size: usize) -> Self {
+        Self { batch_size, ..self }
+    }
+
+    /// Turns checkpoints on.
+    #[must_use]
+    pub fn checkpoints(mut self, checkpoints: CheckpointConfig) -> Self {
+        self.options.checkpoints = Some(checkpoints);
+        self
+    }
+
+    /// Sets what follows a failure.
+    #[must_use]
+    pub fn restart(mut self, restart: RestartStrategy) -> Self {
+        self.options.restart = restart;
+        self
+    }
+
+    /// Sets the directory under which checkpoints are kept, in a folder with the job's name.
+    #[must_use]
+    pub fn storage(mut self, storage: &str) -> Self {
+        storage.trim_end_matches('/').clone_into(&mut self.options.storage);
+        self
+    }
+
+    /// Sets how the processes of the cluster watch each other.
+    #[must_use]
+    pub fn cluster(mut self, cluster: ClusterConfig) -> Self {
+        self.options.cluster = cluster;
+        self
+    }
+
+    /// Begins a stream. `name` is the source's uid: by it, positions are found again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use floodmark::{Environment, TextFile};
+    ///
+    /// let env = Environment::new();
+    /// let lines = env.source("access-log", TextFile::new("logs/access.log"));
+    /// # let _ = lines;
+    /// ```
+    pub fn source<S: Source>(&self, name: &str, source: S) -> Stream<S::Out> {
+        let build = move |node: NodeId, assembly: &mut Assembly<'_>| {
+            let chain = crate::stream::fan_out::<S::Out>(node, assembly);
+            let place = (assembly.subtask.index, assembly.layout().parallelism);
+            let (uid, machine) = (assembly.uid(node), assembly.machine.clone());
+            let head: Box<dyn Head> =
+                Box::new(SourceHead::new(uid, source.clone(), machine, place, chain));
+            head
+        };
+        let node = self.draft.lock().add(Node {
+            name: name.to_owned(),
+            identity: Identity::Given(name.to_owned()),
+            inputs: Vec::new(),
+            blueprint: Arc::new(SourceBlueprint { build }),
+            parallelism: None,
+            sides: Vec::new(),
+        });
+        Stream::of_node(self.draft.clone(), node)
+    }
+
+    /// Begins a stream of the given values, dealt out to all subtasks in turn.
+    pub fn from_vec<T: Data>(&self, name: &str, values: Vec<T>) -> Stream<T> {
+        self.source(name, VecSource::new(values))
+    }
+
+    /// Finishes the job without running it. The environment and its streams are of no further use.
+    ///
+    /// # Errors
+    ///
+    /// When options contradict each other, or operators cannot be told apart.
+    pub fn build(&self, name: &str) -> Result<Job, Error> {
+        let Self { parallelism, key_group_count, batch_size, .. } = *self;
+        check_bounds("parallelism", u64::from(parallelism), u64::from(u16::MAX))?;
+        let key_group_max = u64::from(KEY_GROUP_COUNT_MAX);
+        check_bounds("key_groups", u64::from(key_group_count), key_group_max)?;
+        check_bounds("batch_size", batch_size as u64, 65_536)?;
+        if key_group_count < parallelism {
+            return Err(Error::ParallelismTooHigh { parallelism, key_group_count });
+        }
+        self.options.cluster.check()?;
+        self.options.checkpoints.iter().try_for_each(CheckpointConfig::check)?;
+        let plan = std::mem::take(&mut *self.draft.lock()).finish(Shape {
+            job: name.to_owned(),
+            parallelism,
+            key_group_count,
+            batch_size,
+            needs_uids: self.options.checkpoints.is_some(),
+        })?;
+        Ok(Job::new(plan, self.options.clone()))
+    }
+
+    /// Starts the job on threads of this process: one coordinator, and one worker with a slot for
+    /// every subtask. Must be called inside a multi-threaded tokio runtime. Relative paths of files
+    /// and checkpoints begin at the current directory.
+    ///
+    /// A job that was stopped before its end goes on from its last completed checkpoint, if it is
+    /// started under the same name with the same storage.
+    ///
+    /// # Errors
+    ///
+    /// When the job cannot be built, or the machine's directories cannot be used.
+    pub async fn execute(&self, name: &str) -> Result<JobHandle, Error> {
+        execute(self.build(name)?).await
+    }
+}
+
+fn check_bounds(name: &'static str, value: u64, max: u64) -> Result<(), Error> {
+    if 1 <= value && value <= max { Ok(()) } else { Err(Error::OutOfBounds { name, value, max }) }
+}

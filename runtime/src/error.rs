@@ -1,0 +1,109 @@
+//! What can go wrong for the author of a job.
+
+use floodmark_model::ConfigError;
+use thiserror::Error;
+
+/// A job that cannot be built or run.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// More subtasks than key groups were asked for.
+    #[error(
+        "parallelism {parallelism} is zero or above the number of key groups, {key_group_count}; raise \
+         `key_groups` or lower `parallelism`"
+    )]
+    ParallelismTooHigh {
+        /// What was asked for.
+        parallelism: u16,
+        /// The most that is possible.
+        key_group_count: u16,
+    },
+    /// A count that must be positive is zero, or above its bound.
+    #[error("{name} is {value}, and must lie in 1..={max}")]
+    OutOfBounds {
+        /// Which option.
+        name: &'static str,
+        /// What was asked for.
+        value: u64,
+        /// The most that is possible.
+        max: u64,
+    },
+    /// Two operators answer to the same uid, so neither could find its state again.
+    #[error("the uid {uid:?} is used by {first:?} and by {second:?}")]
+    DuplicateUid {
+        /// The uid.
+        uid: String,
+        /// One operator's name.
+        first: String,
+        /// The other's.
+        second: String,
+    },
+    /// A stateful operator could not find its state again after a restart.
+    #[error("{operator:?} keeps state and has no uid; add `.uid(\"…\")` after it")]
+    MissingUid {
+        /// The operator's name.
+        operator: String,
+    },
+    /// A uid was given to something that is not one operator.
+    #[error("the uid {uid:?} is given to a union, which keeps no state")]
+    UidOfUnion {
+        /// The uid.
+        uid: String,
+    },
+    /// One side output is consumed as two types.
+    #[error("the side output {tag:?} of {operator:?} is consumed as two different types")]
+    SideOutputType {
+        /// The operator's name.
+        operator: String,
+        /// The tag's name.
+        tag: &'static str,
+    },
+    /// The job has no source.
+    #[error("the job has no source")]
+    Empty,
+    /// The configuration contradicts itself.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The real machine cannot be used.
+    #[error(transparent)]
+    Host(#[from] floodmark_host::HostError),
+    /// The job ended in a failure.
+    #[error("the job failed: {reason}")]
+    JobFailed {
+        /// The failure that no restart was left for, in words.
+        reason: String,
+    },
+    /// A process of the cluster ended in a failure.
+    #[error("{0}")]
+    Cluster(String),
+}
+
+/// What to do about an [`enum@Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Change the job or its options; nothing was started.
+    Job,
+    /// Look at the named file, directory or port; nothing was lost.
+    Machine,
+    /// Read the reason, remove the cause, and start the job again: it goes on from its last
+    /// completed checkpoint.
+    Failure,
+}
+
+impl Error {
+    /// Returns what to do about the error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::ParallelismTooHigh { .. }
+            | Self::OutOfBounds { .. }
+            | Self::DuplicateUid { .. }
+            | Self::MissingUid { .. }
+            | Self::UidOfUnion { .. }
+            | Self::SideOutputType { .. }
+            | Self::Empty
+            | Self::Config(_) => ErrorKind::Job,
+            Self::Host(_) => ErrorKind::Machine,
+            Self::JobFailed { .. } | Self::Cluster(_) => ErrorKind::Failure,
+        }
+    }
+}

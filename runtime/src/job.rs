@@ -1,0 +1,54 @@
+//! A finished job: what every process of it runs.
+
+use std::sync::Arc;
+
+use floodmark_dataflow::Program;
+use floodmark_model::{CheckpointConfig, ClusterConfig, JobGraph, RestartStrategy};
+
+use crate::plan::Plan;
+
+/// A job that can be run, any number of times, by any number of processes. Clones are cheap.
+#[derive(Clone)]
+pub struct Job {
+    plan: Arc<Plan>,
+    options: JobOptions,
+}
+
+/// The options that matter once a job is built.
+#[derive(Clone)]
+pub(crate) struct JobOptions {
+    pub(crate) checkpoints: Option<CheckpointConfig>,
+    pub(crate) restart: RestartStrategy,
+    pub(crate) cluster: ClusterConfig,
+    pub(crate) storage: String,
+}
+
+impl Job {
+    pub(crate) fn new(plan: Plan, options: JobOptions) -> Self {
+        Self { plan: Arc::new(plan), options }
+    }
+
+    /// Returns the job's shape.
+    pub fn graph(&self) -> &JobGraph {
+        self.plan.graph()
+    }
+
+    /// Returns the directory under which checkpoints are kept.
+    pub fn storage(&self) -> &str {
+        &self.options.storage
+    }
+
+    /// Returns the slots that the job needs: subtasks of different vertices share one.
+    pub fn slot_count(&self) -> u16 {
+        let vertices = self.graph().vertices.iter();
+        vertices.map(|vertex| vertex.parallelism).max().unwrap_or(1)
+    }
+
+    pub(crate) fn program(&self) -> Arc<dyn Program> {
+        self.plan.clone()
+    }
+
+    pub(crate) fn options(&self) -> &JobOptions {
+        &self.options
+    }
+}

@@ -1,0 +1,386 @@
+//! Streams: what a job does to records.
+
+use std::{sync::Arc, time::Duration};
+
+use floodmark_dataflow::{
+    BoxError, Broadcast, Chained, Forward, HashPartitioner, Operator, OutputTag, Partitioner, Push,
+    Rebalance, TransactionSink, TwoPhaseCommit,
+    operators::{
+        Accumulate, Aggregate, AggregateWith, Filter, FlatMap, FoldWith, ForEach, KeyOf,
+        KeyedProcess, Map, ProcessOperator, ReduceWith, RollingReduce, WatermarkOperator,
+        WatermarkStrategy, Window, WindowOperator, WindowOptions,
+    },
+};
+use floodmark_model::{Exchange, KeyGroupLayout};
+use floodmark_state::{Data, Key};
+
+use crate::{
+    Collected, Error,
+    environment::SharedDraft,
+    plan::{Assembly, Identity, Node, NodeId, NodeInput, OperatorBlueprint, Port, Routing},
+};
+
+/// Records of type `T` on their way through the job.
+///
+/// Cloning a stream does not copy records; it lets several operators consume the same ones.
+#[doc(alias = "DataStream")]
+pub struct Stream<T> {
+    draft: SharedDraft,
+    origins: Vec<Origin<T>>,
+}
+
+/// One part of a stream, and how its records reach the next operator.
+struct Origin<T> {
+    from: Port,
+    exchange: Exchange,
+    routing: Routing<T>,
+}
+
+impl<T> Clone for Origin<T> {
+    fn clone(&self) -> Self {
+        let Self { from, exchange, routing } = self;
+        Self { from: *from, exchange: *exchange, routing: routing.clone() }
+    }
+}
+
+impl<T> Clone for Stream<T> {
+    fn clone(&self) -> Self {
+        Self { draft: self.draft.clone(), origins: self.origins.clone() }
+    }
+}
+
+/// Returns a routing that does not depend on keys.
+fn routing<T: Data, P: Partitioner<T> + 'static>(make: fn() -> P) -> Routing<T> {
+    Arc::new(move |_| Box::new(make()))
+}
+
+/// Builds the consumers of a source as one stage.
+pub(crate) fn fan_out<T: Data>(node: NodeId, assembly: &mut Assembly<'_>) -> Box<dyn Push<T>> {
+    let output = assembly.output::<T>(node);
+    let sides = assembly.sides(node);
+    Box::new(Chained::new(Filter::new(|_: &T| true), output, sides))
+}
+
+impl<T: Data> Stream<T> {
+    /// Creates the stream that a node emits.
+    pub(crate) fn of_node(draft: SharedDraft, node: NodeId) -> Self {
+        Self::of_port(draft, Port { node, side: None })
+    }
+
+    fn of_port(draft: SharedDraft, from: Port) -> Self {
+        let origin = Origin { from, exchange: Exchange::Forward, routing: routing(|| Forward) };
+        Self { draft, origins: vec![origin] }
+    }
+
+    /// Adds an operator that consumes this stream.
+    pub(crate) fn then<P: Operator<In = T> + 'static>(
+        self,
+        name: &str,
+        identity: Identity,
+        make: impl Fn(String, KeyGroupLayout) -> P + Send + Sync + 'static,
+    ) -> Stream<P::Out> {
+        let build = move |node: NodeId, assembly: &mut Assembly<'_>| {
+            let operator = make(assembly.uid(node), assembly.layout());
+            let output = assembly.output::<P::Out>(node);
+            let sides = assembly.sides(node);
+            let stage: Box<dyn Push<T>> = Box::new(Chained::new(operator, output, sides));
+            stage
+        };
+        let inputs = self.origins.iter();
+        let inputs =
+            inputs.map(|origin| NodeInput { from: origin.from, exchange: origin.exchange });
+        let node = Node {
+            name: name.to_owned(),
+            identity,
+            inputs: inputs.collect(),
+            blueprint: Arc::new(OperatorBlueprint {
+                routings: self.origins.iter().map(|origin| origin.routing.clone()).collect(),
+                build,
+            }),
+            parallelism: None,
+            sides: Vec::new(),
+        };
+        let node = self.draft.lock().add(node);
+        Stream::of_node(self.draft, node)
+    }
+
+    /// Turns every record into one other.
+    pub fn map<U: Data>(
+        self,
+        map: impl FnMut(T) -> U + Clone + Send + Sync + 'static,
+    ) -> Stream<U> {
+        self.then("map", Identity::Stateless, move |_, _| Map::new(map.clone()))
+    }
+
+    /// Keeps the records for which `is_kept` returns true.
+    pub fn filter(self, is_kept: impl FnMut(&T) -> bool + Clone + Send + Sync + 'static) -> Self {
+        self.then("filter", Identity::Stateless, move |_, _| Filter::new(is_kept.clone()))
+    }
+
+    /// Turns every record into any number of others.
+    pub fn flat_map<I>(
+        self,
+        map: impl FnMut(T) -> I + Clone + Send + Sync + 'static,
+    ) -> Stream<I::Item>
+    where
+        I: IntoIterator + 'static,
+        I::Item: Data,
+    {
+        self.then("flat_map", Identity::Stateless, move |_, _| FlatMap::new(map.clone()))
+    }
+
+    /// Gives records their event time, and makes promises about those to come.
+    #[doc(alias = "assignTimestampsAndWatermarks")]
+    pub fn watermarks(self, strategy: WatermarkStrategy<T>) -> Self {
+        let identity = Identity::Derived("watermarks");
+        self.then("watermarks", identity, move |uid, _| {
+            WatermarkOperator::new(uid, strategy.clone())
+        })
+    }
+
+    /// Groups records by key: those with one key are processed by one subtask, in the order in
+    /// which each sender sent them.
+    pub fn key_by<K: Key>(
+        self,
+        key_of: impl Fn(&T) -> K + Clone + Send + Sync + 'static,
+    ) -> KeyedStream<K, T> {
+        let for_routing = key_of.clone();
+        let routing: Routing<T> =
+            Arc::new(move |layout| Box::new(HashPartitioner::new(layout, for_routing.clone())));
+        let stream = self.through(Exchange::Hash, &routing);
+        KeyedStream { stream, key_of: Arc::new(key_of) }
+    }
+
+    /// Deals records out to all subtasks of the next operator in turn.
+    pub fn rebalance(self) -> Self {
+        self.through(Exchange::Rebalance, &routing(Rebalance::default))
+    }
+
+    /// Gives every subtask of the next operator every record.
+    pub fn broadcast(self) -> Self {
+        self.through(Exchange::Broadcast, &routing(|| Broadcast))
+    }
+
+    fn through(mut self, exchange: Exchange, routing: &Routing<T>) -> Self {
+        for origin in &mut self.origins {
+            *origin = Origin { from: origin.from, exchange, routing: routing.clone() };
+        }
+        self
+    }
+
+    /// Adds the records of another stream. Event time is the earlier of the two.
+    pub fn union(mut self, mut other: Self) -> Self {
+        self.origins.append(&mut other.origins);
+        self
+    }
+
+    /// Returns what the operator that made this stream emits to the side output `tag`.
+    pub fn side_output<U: Data>(&self, tag: OutputTag<U>) -> Stream<U> {
+        let node = self.origins[0].from.node;
+        self.draft.lock().consume_side(node, tag);
+        Stream::of_port(self.draft.clone(), Port { node, side: Some(tag.name()) })
+    }
+
+    /// Names the operator that made this stream, so that its state is found again after a restart.
+    /// Unique within the job.
+    pub fn uid(self, uid: &str) -> Self {
+        match self.origins.as_slice() {
+            [origin] => {
+                let mut draft = self.draft.lock();
+                draft.node_mut(origin.from.node).identity = Identity::Given(uid.to_owned());
+            }
+            _ => self.draft.lock().report(Error::UidOfUnion { uid: uid.to_owned() }),
+        }
+        self
+    }
+
+    /// Sets the subtasks of the operator that made this stream. Between operators of different
+    /// parallelism records are rebalanced, unless they are keyed.
+    pub fn parallelism(self, parallelism: u16) -> Self {
+        if let [origin] = self.origins.as_slice() {
+            self.draft.lock().node_mut(origin.from.node).parallelism = Some(parallelism);
+        }
+        self
+    }
+
+    /// Names the operator that made this stream, for people.
+    pub fn name(self, name: &str) -> Self {
+        if let [origin] = self.origins.as_slice() {
+            name.clone_into(&mut self.draft.lock().node_mut(origin.from.node).name);
+        }
+        self
+    }
+
+    /// Ends the stream in a sink that commits in two phases. `name` is the sink's uid: by it,
+    /// prepared transactions are found again.
+    pub fn sink<S: TwoPhaseCommit<T>>(self, name: &str, sink: S) {
+        let sink = Arc::new(sink);
+        self.then(name, Identity::Given(name.to_owned()), move |uid, _| {
+            TransactionSink::new(uid, sink.clone())
+        });
+    }
+
+    /// Ends the stream in a collection that the caller can read. A value appears when the
+    /// checkpoint that covers it is complete; without checkpoints, at the end.
+    pub fn collect(self, name: &str) -> Collected<T> {
+        let collected = Collected::new();
+        self.sink(name, collected.clone());
+        collected
+    }
+
+    /// Ends the stream in a function. After a failure it sees records again that it has seen
+    /// before: at least once.
+    pub fn for_each(
+        self,
+        name: &str,
+        visit: impl FnMut(T) -> Result<(), BoxError> + Clone + Send + Sync + 'static,
+    ) {
+        let operator = name.to_owned();
+        self.then(name, Identity::Stateless, move |_, _| {
+            ForEach::new(operator.clone(), visit.clone())
+        });
+    }
+
+    /// Ends the stream on standard output, one line per record. After a failure lines are repeated.
+    pub fn print(self)
+    where
+        T: std::fmt::Debug,
+    {
+        self.for_each("print", |value| {
+            use std::io::Write as _;
+            writeln!(std::io::stdout().lock(), "{value:?}").map_err(Into::into)
+        });
+    }
+}
+
+/// A stream whose records have keys.
+pub struct KeyedStream<K, T> {
+    stream: Stream<T>,
+    key_of: Arc<KeyFunction<T, K>>,
+}
+
+type KeyFunction<T, K> = dyn Fn(&T) -> K + Send + Sync;
+
+/// Returns what finds keys, as the operators take it.
+fn key_function<T, K>(
+    key_of: Arc<KeyFunction<T, K>>,
+) -> impl Fn(&T) -> K + Clone + Send + Sync + 'static
+where
+    T: 'static,
+    K: 'static,
+{
+    move |value| key_of(value)
+}
+
+impl<K: Key, T: Data> KeyedStream<K, T> {
+    /// Combines each record with what its key had so far, and emits every result.
+    pub fn reduce(
+        self,
+        reduce: impl FnMut(T, T) -> T + Clone + Send + Sync + 'static,
+    ) -> Stream<T> {
+        let key_of = key_function(self.key_of);
+        self.stream.then("reduce", Identity::Needed, move |uid, layout| {
+            RollingReduce::new(uid, KeyOf::new(layout, key_of.clone()), reduce.clone())
+        })
+    }
+
+    /// Runs a function with state and timers. Every subtask gets a clone of `process`.
+    pub fn process<P>(self, process: P) -> Stream<P::Out>
+    where
+        P: KeyedProcess<Key = K, In = T> + Clone + Sync,
+    {
+        let key_of = key_function(self.key_of);
+        self.stream.then("process", Identity::Needed, move |uid, layout| {
+            ProcessOperator::new(uid, process.clone(), KeyOf::new(layout, key_of.clone()))
+        })
+    }
+
+    /// Groups the records of each key by event time.
+    pub fn window(self, windows: Tumbling) -> WindowedStream<K, T> {
+        WindowedStream {
+            keyed: self,
+            size: windows.size,
+            allowed_lateness: Duration::ZERO,
+            late_to: None,
+        }
+    }
+}
+
+/// Windows of equal length that follow each other without overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias = "TumblingEventTimeWindows")]
+pub struct Tumbling {
+    size: Duration,
+}
+
+impl Tumbling {
+    /// Windows of `size` over event time, aligned to the Unix epoch.
+    ///
+    /// # Panics
+    ///
+    /// When `size` is shorter than 1 ms.
+    pub fn event_time(size: Duration) -> Self {
+        assert!(1 <= size.as_millis(), "a window lasts at least 1 ms");
+        Self { size }
+    }
+}
+
+/// A stream whose records are grouped by key and window.
+pub struct WindowedStream<K, T> {
+    keyed: KeyedStream<K, T>,
+    size: Duration,
+    allowed_lateness: Duration,
+    late_to: Option<OutputTag<T>>,
+}
+
+impl<K: Key, T: Data> WindowedStream<K, T> {
+    /// Lets a window take records for this long after event time has passed its end; each such
+    /// record makes it emit again. Longer corrects more results, and keeps windows for longer.
+    #[must_use]
+    pub fn allowed_lateness(self, allowed_lateness: Duration) -> Self {
+        Self { allowed_lateness, ..self }
+    }
+
+    /// Sends records that come too late for their window to a side output. Without it they are
+    /// counted and dropped.
+    #[must_use]
+    #[doc(alias = "sideOutputLateData")]
+    pub fn late_to(self, tag: OutputTag<T>) -> Self {
+        Self { late_to: Some(tag), ..self }
+    }
+
+    /// Combines the records of each window with an [`Aggregate`].
+    pub fn aggregate<A: Aggregate<In = T>>(self, aggregate: A) -> Stream<(K, Window, A::Out)> {
+        self.accumulate("window aggregate", move || AggregateWith(aggregate.clone()))
+    }
+
+    /// Folds the records of each window into `init`.
+    pub fn fold<S: Data>(
+        self,
+        init: S,
+        fold: impl FnMut(&mut S, T) + Clone + Send + Sync + 'static,
+    ) -> Stream<(K, Window, S)> {
+        self.accumulate("window fold", move || FoldWith(init.clone(), fold.clone()))
+    }
+
+    /// Combines the records of each window into one.
+    pub fn reduce(
+        self,
+        reduce: impl FnMut(T, T) -> T + Clone + Send + Sync + 'static,
+    ) -> Stream<(K, Window, T)> {
+        self.accumulate("window reduce", move || ReduceWith(reduce.clone()))
+    }
+
+    fn accumulate<A: Accumulate<T> + 'static>(
+        self,
+        name: &str,
+        make: impl Fn() -> A + Send + Sync + 'static,
+    ) -> Stream<(K, Window, A::Out)> {
+        let Self { keyed, size, allowed_lateness, late_to } = self;
+        let key_of = key_function(keyed.key_of);
+        keyed.stream.then(name, Identity::Needed, move |uid, layout| {
+            let options = WindowOptions { size, allowed_lateness, late_to };
+            WindowOperator::new(uid, options, KeyOf::new(layout, key_of.clone()), make())
+        })
+    }
+}

@@ -1,0 +1,275 @@
+//! Rules about the code itself, checked like any other property.
+//!
+//! They hold for the whole workspace; they live here because the façade stands above every part.
+
+#![expect(clippy::disallowed_methods, reason = "these tests read the source tree")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A crate of ours with the crates of ours it may depend on.
+struct Layer {
+    folder: &'static str,
+    package: &'static str,
+    may_import: &'static [&'static str],
+}
+
+/// Every crate, bottom layer first: the table of the style guide.
+const LAYERS: &[Layer] = &[
+    Layer { folder: "runtime/platform", package: "floodmark-platform", may_import: &[] },
+    Layer { folder: "runtime/model", package: "floodmark-model", may_import: &[] },
+    Layer { folder: "runtime/wire", package: "floodmark-wire", may_import: &["floodmark-model"] },
+    Layer {
+        folder: "runtime/state",
+        package: "floodmark-state",
+        may_import: &["floodmark-platform", "floodmark-model", "floodmark-wire"],
+    },
+    Layer {
+        folder: "runtime/dataflow",
+        package: "floodmark-dataflow",
+        may_import: &["floodmark-platform", "floodmark-model", "floodmark-wire", "floodmark-state"],
+    },
+    Layer {
+        folder: "runtime/coordinator",
+        package: "floodmark-coordinator",
+        may_import: &["floodmark-platform", "floodmark-model", "floodmark-wire"],
+    },
+    Layer {
+        folder: "runtime/worker",
+        package: "floodmark-worker",
+        may_import: &[
+            "floodmark-platform",
+            "floodmark-model",
+            "floodmark-wire",
+            "floodmark-state",
+            "floodmark-dataflow",
+        ],
+    },
+    Layer {
+        folder: "runtime/host",
+        package: "floodmark-host",
+        may_import: &["floodmark-platform"],
+    },
+    Layer { folder: "sim", package: "floodmark-sim", may_import: &["floodmark-platform"] },
+    Layer { folder: "runtime", package: "floodmark", may_import: RUNTIME },
+    Layer {
+        folder: "scenarios",
+        package: "floodmark-scenarios",
+        may_import: &["floodmark-sim", "floodmark"],
+    },
+    Layer { folder: "proptests", package: "floodmark-proptests", may_import: EVERYTHING },
+    Layer { folder: "benches", package: "floodmark-benches", may_import: EVERYTHING },
+];
+
+/// The crates behind the façade.
+const RUNTIME: &[&str] = &[
+    "floodmark-platform",
+    "floodmark-model",
+    "floodmark-wire",
+    "floodmark-state",
+    "floodmark-dataflow",
+    "floodmark-coordinator",
+    "floodmark-worker",
+    "floodmark-host",
+];
+
+/// Every crate but those that measure the others.
+const EVERYTHING: &[&str] = &[
+    "floodmark-platform",
+    "floodmark-model",
+    "floodmark-wire",
+    "floodmark-state",
+    "floodmark-dataflow",
+    "floodmark-coordinator",
+    "floodmark-worker",
+    "floodmark-host",
+    "floodmark-sim",
+    "floodmark",
+    "floodmark-scenarios",
+];
+
+/// Past this many lines a file mostly holds two topics.
+const LINE_COUNT_MAX: usize = 800;
+
+/// Files that are longer all the same, each with the reason why it is one topic.
+const LONG_FILES: &[(&str, &str)] = &[];
+
+#[test]
+fn every_crate_has_a_layer() {
+    let workspace = read(&root().join("Cargo.toml"));
+    let (_, members) = workspace.split_once("members = [").unwrap();
+    let (members, _) = members.split_once(']').unwrap();
+    let mut members: Vec<&str> = members.split('"').skip(1).step_by(2).collect();
+    let mut folders: Vec<&str> = LAYERS.iter().map(|layer| layer.folder).collect();
+    members.sort_unstable();
+    folders.sort_unstable();
+    assert_eq!(members, folders, "a crate is a layer; see STYLE.md, section 1");
+
+    for Layer { folder, package, .. } in LAYERS {
+        let name = format!("name = \"{package}\"");
+        let manifest = read(&root().join(folder).join("Cargo.toml"));
+        assert!(manifest.contains(&name), "{folder} is the folder of {package}");
+    }
+}
+
+#[test]
+fn dependencies_point_down() {
+    for Layer { folder, may_import, .. } in LAYERS {
+        let manifest = read(&root().join(folder).join("Cargo.toml"));
+        for name in our_dependencies(&manifest) {
+            let points_down = may_import.contains(&name);
+            assert!(points_down, "{folder} may not depend on {name}; see STYLE.md, section 1");
+        }
+    }
+}
+
+#[test]
+fn dependencies_are_found_however_they_are_written() {
+    const MANIFEST: &str = r#"
+        [package]
+        name = "floodmark-a"
+        [dependencies]
+        floodmark-b.workspace = true
+        floodmark = { workspace = true }
+        serde.workspace = true
+        other = { package = "floodmark-c", path = "../c" }
+        [dev-dependencies.floodmark-d]
+        workspace = true
+        [target.'cfg(unix)'.build-dependencies]
+        floodmark-e = "1" # not floodmark-f
+        [features]
+        floodmark-g = []
+    "#;
+    let found = our_dependencies(MANIFEST);
+    let names = ["b", "", "c", "d", "e"].map(|name| match name {
+        "" => "floodmark".to_owned(),
+        name => format!("floodmark-{name}"),
+    });
+    assert_eq!(found, names);
+}
+
+#[test]
+fn every_file_is_finished_and_says_what_it_is_for() {
+    for file in rust_files(&root()) {
+        let text = read(&file);
+        let name = file.display();
+        assert!(text.starts_with("//! "), "{name}: begin with `//! What lives here.`");
+        assert!(!text.contains(concat!("TO", "DO")), "{name}: open an issue instead");
+    }
+}
+
+#[test]
+fn a_module_has_the_name_of_its_file() {
+    for file in rust_files(&root()) {
+        assert!(!file.ends_with("mod.rs"), "{}: name it after its module", file.display());
+    }
+}
+
+#[test]
+fn a_file_has_one_topic() {
+    for file in rust_files(&root()) {
+        let name = relative(&file);
+        let is_long = LINE_COUNT_MAX < read(&file).lines().count();
+        let is_listed = LONG_FILES.iter().any(|(listed, _)| *listed == name);
+        assert!(is_listed || !is_long, "{name}: over {LINE_COUNT_MAX} lines; see LONG_FILES");
+        assert!(is_long || !is_listed, "{name}: short enough to leave LONG_FILES");
+    }
+    for (listed, reason) in LONG_FILES {
+        assert!(root().join(listed).exists(), "{listed} exists");
+        assert!(!reason.is_empty(), "{listed} has a reason");
+    }
+}
+
+/// Clippy says so too, but not in `host`, whose lints are its own.
+#[test]
+fn no_order_is_random() {
+    for file in rust_files(&root()) {
+        let name = relative(&file);
+        let text = read(&file);
+        let is_test = name.ends_with("/tests.rs") || name.contains("/tests/");
+        if name.starts_with("runtime/host/") && is_test {
+            continue;
+        }
+        let is_host = name.starts_with("runtime/host/");
+        let (code, _) = text.split_once("#[cfg(test)]").filter(|_| is_host).unwrap_or((&text, ""));
+        assert!(!names_random_order(code), "{name}: use a `BTreeMap` or `BTreeSet`");
+    }
+}
+
+#[test]
+fn random_order_is_found_however_it_is_written() {
+    let map = concat!("Hash", "Map");
+    assert!(names_random_order(&format!("use std::collections::{map};")));
+    assert!(names_random_order(&format!(
+        "use std::{{\n    collections::{{BTreeMap, {map}}},\n}};"
+    )));
+    assert!(names_random_order(&format!("let map: std::collections::{map}<u8, u8> = x;")));
+    assert!(!names_random_order(&format!("use hashbrown::{map};")));
+    assert!(!names_random_order(&format!("// Faster than std::collections::{map}.\nuse a::B;")));
+}
+
+/// Returns the crates of ours that a manifest depends on, in any of its sections.
+fn our_dependencies(manifest: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut is_dependencies = false;
+    for line in manifest.lines() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.starts_with('[') {
+            is_dependencies = line.contains("dependencies");
+        }
+        if is_dependencies {
+            found.extend(line.split(['.', ' ', '=', '"', '[', ']']).find(|word| is_ours(word)));
+        }
+    }
+    found
+}
+
+fn is_ours(package: &str) -> bool {
+    package == "floodmark" || package.starts_with("floodmark-")
+}
+
+/// Returns whether a statement of `code` names a collection of the standard library whose order
+/// differs from run to run.
+fn names_random_order(code: &str) -> bool {
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    let code: String = code.lines().filter(is_code).flat_map(|line| [line, "\n"]).collect();
+    code.split(';').any(|statement| {
+        let has = |word| statement.contains(word);
+        let is_random = has(concat!("Hash", "Map")) || has(concat!("Hash", "Set"));
+        is_random && has("std::") && has("collections::")
+    })
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Returns the path of a file as seen from the root of the workspace.
+fn relative(file: &Path) -> String {
+    let path = file.strip_prefix(root()).expect("every file lies in the workspace");
+    path.display().to_string().replace('\\', "/")
+}
+
+fn read(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// Returns the Rust files in `folder` and below, except what was built or is hidden.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("the workspace is readable") {
+        let entry = entry.expect("the workspace is readable");
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if !name.starts_with("target") && !name.starts_with('.') {
+                files.extend(rust_files(&path));
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}

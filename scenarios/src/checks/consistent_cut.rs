@@ -1,0 +1,73 @@
+//! For every channel, as many records were sent before the sender's snapshot as were received
+//! before the receiver's.
+
+use std::collections::BTreeMap;
+
+use floodmark::{Attempt, ChannelId, CheckpointId, RuntimeEvent, SubtaskId};
+
+use super::{Check, Names};
+
+/// Checkpoints that are remembered; older ones are over.
+const REMEMBERED_COUNT: u64 = 8;
+
+/// Compares both ends of every channel, checkpoint by checkpoint.
+#[derive(Debug)]
+pub struct ConsistentCut {
+    names: Names,
+    /// The end of a channel that was heard of first: its count, who, and whether it sent.
+    halves: BTreeMap<(CheckpointId, Attempt, ChannelId), (u64, SubtaskId, bool)>,
+}
+
+impl ConsistentCut {
+    /// Creates the check.
+    pub fn new(names: Names) -> Self {
+        Self { names, halves: BTreeMap::new() }
+    }
+
+    fn on_half(
+        &mut self,
+        key: (CheckpointId, Attempt, ChannelId),
+        half: (u64, SubtaskId, bool),
+    ) -> Result<(), String> {
+        let Some(other) = self.halves.remove(&key) else {
+            self.halves.insert(key, half);
+            return Ok(());
+        };
+        let (sender, receiver) = if half.2 { (half, other) } else { (other, half) };
+        if sender.0 == receiver.0 {
+            return Ok(());
+        }
+        let (checkpoint, attempt, channel) = key;
+        Err(format!(
+            "{channel} in {attempt}: {} had sent {} records when it took its snapshot of \
+             {checkpoint}, and {} had received {}",
+            self.names.of(sender.1),
+            sender.0,
+            self.names.of(receiver.1),
+            receiver.0,
+        ))
+    }
+}
+
+impl Check for ConsistentCut {
+    fn name(&self) -> &'static str {
+        "consistent_cut"
+    }
+
+    fn on_event(&mut self, event: &RuntimeEvent) -> Result<(), String> {
+        let RuntimeEvent::SnapshotTaken { attempt, subtask, checkpoint, received, sent, .. } =
+            event
+        else {
+            return Ok(());
+        };
+        let oldest = CheckpointId(checkpoint.0.saturating_sub(REMEMBERED_COUNT));
+        self.halves.retain(|(checkpoint, ..), _| oldest <= *checkpoint);
+        for (channel, count) in received {
+            self.on_half((*checkpoint, *attempt, *channel), (*count, *subtask, false))?;
+        }
+        for (channel, count) in sent {
+            self.on_half((*checkpoint, *attempt, *channel), (*count, *subtask, true))?;
+        }
+        Ok(())
+    }
+}

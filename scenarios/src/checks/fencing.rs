@@ -1,0 +1,110 @@
+//! Nothing of an older term or attempt is accepted.
+
+use std::collections::BTreeMap;
+
+use floodmark::{Attempt, CheckpointId, RuntimeEvent, Term};
+
+use super::Check;
+
+/// Follows who may act for which checkpoint.
+#[derive(Debug, Default)]
+pub struct Fencing {
+    /// The attempt for which each checkpoint was triggered.
+    triggered: BTreeMap<CheckpointId, Attempt>,
+    /// The highest term, and the checkpoint its first attempt restored once that is known.
+    reign: Term,
+    restored: Option<Option<CheckpointId>>,
+    /// Manifests that older terms reported since the reign began, and that it must have seen.
+    stale: Vec<(Term, CheckpointId)>,
+}
+
+impl Fencing {
+    /// Checks that an act for `checkpoint` belongs to the attempt it was triggered for.
+    fn on_act(
+        &self,
+        attempt: Attempt,
+        checkpoint: CheckpointId,
+        what: impl FnOnce() -> String,
+    ) -> Result<(), String> {
+        match self.triggered.get(&checkpoint) {
+            Some(owner) if *owner != attempt => {
+                let what = what();
+                Err(format!("{what} {checkpoint} in {attempt}, and that belongs to {owner}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn on_manifest(&mut self, term: Term, checkpoint: CheckpointId) -> Result<(), String> {
+        if self.reign <= term {
+            return Ok(());
+        }
+        self.stale.push((term, checkpoint));
+        self.check_stale()
+    }
+
+    /// A manifest of an older term is legitimate if it was stored before the reign began; then the
+    /// reign has restored it or a later one.
+    fn check_stale(&self) -> Result<(), String> {
+        let Some(restored) = self.restored else { return Ok(()) };
+        match self.stale.iter().find(|(_, checkpoint)| restored < Some(*checkpoint)) {
+            Some((term, checkpoint)) => Err(format!(
+                "{term} stored the manifest of {checkpoint} after {} had taken over",
+                self.reign
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Check for Fencing {
+    fn name(&self) -> &'static str {
+        "fencing"
+    }
+
+    fn on_event(&mut self, event: &RuntimeEvent) -> Result<(), String> {
+        match event {
+            RuntimeEvent::TermTaken { term } => {
+                if *term <= self.reign {
+                    return Err(format!("{term} was taken after {}", self.reign));
+                }
+                self.reign = *term;
+                self.restored = None;
+                self.stale.clear();
+                Ok(())
+            }
+            RuntimeEvent::AttemptStarted { attempt, restored } => {
+                if attempt.term < self.reign {
+                    return Err(format!("{attempt} was started under {}", self.reign));
+                }
+                self.restored.get_or_insert(*restored);
+                self.check_stale()
+            }
+            RuntimeEvent::CheckpointTriggered { attempt, checkpoint, .. } => {
+                match self.triggered.insert(*checkpoint, *attempt) {
+                    None => Ok(()),
+                    Some(other) => {
+                        Err(format!("{checkpoint} was triggered in {other} and in {attempt}"))
+                    }
+                }
+            }
+            RuntimeEvent::BarrierEmitted { attempt, subtask, checkpoint } => {
+                self.on_act(*attempt, *checkpoint, || format!("{subtask} emitted the barrier of"))
+            }
+            RuntimeEvent::BarrierArrived { attempt, channel, checkpoint } => {
+                self.on_act(*attempt, *checkpoint, || format!("{channel} carried the barrier of"))
+            }
+            RuntimeEvent::CheckpointAcknowledged { attempt, checkpoint, subtask } => {
+                self.on_act(*attempt, *checkpoint, || format!("{subtask} was counted towards"))
+            }
+            RuntimeEvent::CheckpointNotified { attempt, checkpoint, subtask } => {
+                self.on_act(*attempt, *checkpoint, || format!("{subtask} was notified of"))
+            }
+            RuntimeEvent::ManifestStored { term, attempt, checkpoint } => {
+                self.on_act(*attempt, *checkpoint, || format!("{term} stored the manifest of"))?;
+                self.on_manifest(*term, *checkpoint)
+            }
+            _ => Ok(()),
+        }
+    }
+}

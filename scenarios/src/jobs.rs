@@ -1,0 +1,51 @@
+//! The jobs that scenarios run, each with its input and a naive model of its output.
+//!
+//! A model computes the expected output lines from the input alone. It shares no code with the
+//! runtime: it parses, groups and formats by itself, in one pass over the whole input with sorted
+//! maps, without streams, keys, windows as objects, or watermarks other than a running maximum. It
+//! is right because there is nothing in it that could go wrong in an interesting way.
+
+pub mod flights;
+pub mod transfers;
+pub mod word_count;
+
+use std::collections::BTreeMap;
+
+use floodmark::Environment;
+
+/// Lines by output directory, in any order.
+pub type Lines = BTreeMap<&'static str, Vec<String>>;
+
+/// A job for scenarios.
+pub struct ScenarioJob {
+    /// Its name, under which its checkpoints are kept.
+    pub name: &'static str,
+    /// Prepares one run: the seed decides the input.
+    pub prepare: fn(seed: u64, size: usize) -> PreparedJob,
+}
+
+/// A job together with its input.
+pub struct PreparedJob {
+    /// Objects that exist before the job starts.
+    pub objects: Vec<(String, Vec<u8>)>,
+    /// Builds the job's streams.
+    pub build: Box<dyn Fn(&Environment) + Send + Sync>,
+    /// What the naive model says the job must write, by directory.
+    pub expected: Lines,
+    /// A law that the actual output must fulfil on its own.
+    pub law: fn(&Lines) -> Result<(), String>,
+}
+
+/// A job whose output is checked against the model alone.
+pub fn no_law(_: &Lines) -> Result<(), String> {
+    Ok(())
+}
+
+/// Mixes a number, for inputs that depend on a seed. The finaliser of SplitMix64 (Steele, Lea and
+/// Flood, *Fast Splittable Pseudorandom Number Generators*, 2014).
+pub(crate) fn mix(value: u64) -> u64 {
+    let mut z = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,93 @@
+//! Words per five seconds, from two sources that are united and rebalanced.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use floodmark::{Environment, FileSink, Generator, Stream, Tumbling, WatermarkStrategy};
+
+use super::{PreparedJob, ScenarioJob, mix, no_law};
+
+/// The job, with lines that the seed makes up.
+pub const JOB: ScenarioJob = ScenarioJob { name: "word_count", prepare };
+
+const OUTPUT: &str = "output/counts";
+const WORDS: [&str; 12] = [
+    "river", "flood", "gate", "mark", "tide", "dyke", "rain", "level", "pump", "delta", "sluice",
+    "barrier",
+];
+const WINDOW_MS: i64 = 5_000;
+const STEP_MS: i64 = 40;
+const DISORDER: u16 = 8;
+
+/// A line of one of the two sources, and its time.
+type TimedLine = (String, i64);
+
+/// Returns line `index` of source `source`: three words, now and then none at all.
+fn line(seed: u64, source: u64, index: u64) -> TimedLine {
+    let random = mix(seed ^ mix(index * 2 + source));
+    let word = |shift: u32| WORDS[usize::try_from((random >> shift) % 12).expect("below 12")];
+    let time = i64::try_from(index).expect("a run is short") * STEP_MS;
+    let text = if random % 17 == 0 {
+        String::new()
+    } else {
+        format!("{} {} {}", word(8), word(24), word(40))
+    };
+    (text, time)
+}
+
+fn prepare(seed: u64, size: usize) -> PreparedJob {
+    let count = size as u64 / 2;
+    let rate = u32::try_from(size / 16).unwrap_or(u32::MAX).max(1);
+    PreparedJob {
+        objects: Vec::new(),
+        build: Box::new(move |env| build(env, seed, count, rate)),
+        expected: BTreeMap::from([(OUTPUT, expected(seed, count))]),
+        law: no_law,
+    }
+}
+
+fn build(env: &Environment, seed: u64, count: u64, rate: u32) {
+    let lines = |source: u64, name: &str| -> Stream<TimedLine> {
+        let bound = Duration::from_millis(40 * 8 * (u64::from(DISORDER) + 1));
+        env.source(
+            name,
+            Generator::new(count, move |index| line(seed, source, index))
+                .rate(rate)
+                .disorder(seed ^ source, DISORDER),
+        )
+        .watermarks(
+            WatermarkStrategy::bounded_out_of_orderness(bound)
+                .timestamps(|line: &TimedLine| line.1)
+                .emit_every(8),
+        )
+    };
+    lines(0, "north")
+        .union(lines(1, "south"))
+        .rebalance()
+        .flat_map(|(text, _)| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .key_by(Clone::clone)
+        .window(Tumbling::event_time(Duration::from_millis(5_000)))
+        .fold(0_u64, |count, _| *count += 1)
+        .uid("count")
+        .sink(
+            "counts",
+            FileSink::new(OUTPUT, |(word, window, count)| {
+                let start: i64 = floodmark::Window::clone(window).start.0;
+                let (word, count): (&String, &u64) = (word, count);
+                format!("{word},{start},{count}")
+            }),
+        );
+}
+
+/// The naive model: all words of all lines in a map by word and window.
+fn expected(seed: u64, count: u64) -> Vec<String> {
+    let mut counts: BTreeMap<(String, i64), u64> = BTreeMap::new();
+    for source in 0..2 {
+        for (text, time) in (0..count).map(|index| line(seed, source, index)) {
+            for word in text.split_whitespace() {
+                let window = time / WINDOW_MS * WINDOW_MS;
+                *counts.entry((word.to_owned(), window)).or_default() += 1;
+            }
+        }
+    }
+    counts.into_iter().map(|((word, start), count)| format!("{word},{start},{count}")).collect()
+}

@@ -1,0 +1,74 @@
+//! A failure on disk: everything needed to see it again.
+
+use std::{fs, io, path::Path};
+
+use floodmark_sim::{FaultPlan, Tape};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A recorded run. It names its choices, so it can be replayed without its seed's random numbers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReplayFile {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The seed, which decides the input and the options of the job.
+    pub seed: u64,
+    /// What went wrong, and when.
+    pub faults: FaultPlan,
+    /// Every other choice that was made.
+    pub tape: Tape,
+    /// The check that spoke, if one did.
+    pub check: Option<String>,
+    /// The hash of the run, in hexadecimal.
+    pub hash: String,
+}
+
+/// A replay file that cannot be used.
+#[derive(Debug, Error)]
+pub enum ReplayError {
+    /// The file cannot be read or written.
+    #[error("the replay file {path:?}: {source}")]
+    File {
+        /// Its path.
+        path: String,
+        /// The system's own words.
+        source: io::Error,
+    },
+    /// The file is not a replay file.
+    #[error("{path:?} is not a replay file: {source}")]
+    Malformed {
+        /// Its path.
+        path: String,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+}
+
+#[expect(clippy::disallowed_methods, reason = "replay files are the user's own, not a node's")]
+impl ReplayFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is not a replay file.
+    pub fn read(path: &Path) -> Result<Self, ReplayError> {
+        let named = path.display().to_string();
+        let text = fs::read_to_string(path)
+            .map_err(|source| ReplayError::File { path: named.clone(), source })?;
+        serde_json::from_str(&text).map_err(|source| ReplayError::Malformed { path: named, source })
+    }
+
+    /// Writes a file, and the directories above it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), ReplayError> {
+        let error = |source| ReplayError::File { path: path.display().to_string(), source };
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory).map_err(error)?;
+        }
+        let text = serde_json::to_string(self).expect("a replay file has only plain fields");
+        fs::write(path, text).map_err(error)
+    }
+}

@@ -1,0 +1,196 @@
+//! What a scenario is: a cluster, a job, faults, and situations that must be reached.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use floodmark::{
+    CheckpointConfig, ClusterConfig, Environment, RestartStrategy, RuntimeEvent, Timestamp,
+};
+use floodmark_sim::FaultPlan;
+
+use crate::jobs::{ScenarioJob, mix};
+
+/// A story that the simulator tells, once per seed.
+pub struct Scenario {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// The story in one sentence.
+    pub tells: &'static str,
+    /// The jobs it is told with; a seed chooses one.
+    pub jobs: &'static [&'static ScenarioJob],
+    /// Records of input.
+    pub size: usize,
+    /// Workers at the start. Each has slots enough that one may be missing.
+    pub worker_count: u16,
+    /// What goes wrong, as the seed decides.
+    pub faults: fn(seed: u64) -> FaultPlan,
+    /// Situations that at least one seed of a sweep must meet.
+    pub must_reach: &'static [Probe],
+    /// Simulated time in which the job must be done, once nothing goes wrong any more.
+    pub finishes_within: Duration,
+}
+
+/// A situation worth reaching.
+#[derive(Clone, Copy)]
+pub struct Probe {
+    /// Its name.
+    pub name: &'static str,
+    /// Tells whether an event is that situation.
+    pub is_reached: fn(&RuntimeEvent) -> bool,
+}
+
+/// The situations that scenarios ask for.
+pub mod probes {
+    use super::{Probe, RuntimeEvent, Timestamp};
+
+    /// An attempt began from a checkpoint.
+    pub const RESTORED: Probe = Probe {
+        name: "restored",
+        is_reached: |event| {
+            matches!(event, RuntimeEvent::AttemptStarted { restored: Some(_), .. })
+        },
+    };
+
+    /// A worker was given up.
+    pub const WORKER_LOST: Probe = Probe {
+        name: "worker_lost",
+        is_reached: |event| matches!(event, RuntimeEvent::WorkerLost { .. }),
+    };
+
+    /// A second coordinator took over.
+    pub const SECOND_TERM: Probe = Probe {
+        name: "second_term",
+        is_reached: |event| matches!(event, RuntimeEvent::TermTaken { term } if 1 < term.0),
+    };
+
+    /// A missing frame was noticed.
+    pub const GAP_DETECTED: Probe = Probe {
+        name: "gap_detected",
+        is_reached: |event| matches!(event, RuntimeEvent::GapDetected { .. }),
+    };
+
+    /// A repeated frame was dropped.
+    pub const REPEAT_DROPPED: Probe = Probe {
+        name: "repeat_dropped",
+        is_reached: |event| matches!(event, RuntimeEvent::RepeatDropped { .. }),
+    };
+
+    /// A checkpoint was given up.
+    pub const CHECKPOINT_ABORTED: Probe = Probe {
+        name: "checkpoint_aborted",
+        is_reached: |event| matches!(event, RuntimeEvent::CheckpointAborted { .. }),
+    };
+
+    /// A subtask stopped waiting for a barrier.
+    pub const ALIGNMENT_ABORTED: Probe = Probe {
+        name: "alignment_aborted",
+        is_reached: |event| matches!(event, RuntimeEvent::AlignmentAborted { .. }),
+    };
+
+    /// Something from the past was refused.
+    pub const STALE_REFUSED: Probe = Probe {
+        name: "stale_refused",
+        is_reached: |event| matches!(event, RuntimeEvent::StaleRefused { .. }),
+    };
+
+    /// A later checkpoint committed an earlier epoch.
+    pub const COMMIT_MADE_GOOD: Probe = Probe {
+        name: "commit_made_good",
+        is_reached: |event| {
+            matches!(
+                event,
+                RuntimeEvent::TransactionCommitted { checkpoint, notified, .. }
+                    if checkpoint < notified
+            )
+        },
+    };
+
+    /// What an earlier attempt had prepared in vain was discarded.
+    pub const TRANSACTION_ABORTED: Probe = Probe {
+        name: "transaction_aborted",
+        is_reached: |event| matches!(event, RuntimeEvent::TransactionAborted { .. }),
+    };
+
+    /// Records came too late for their window.
+    pub const LATE_RECORDS: Probe = Probe {
+        name: "late_records",
+        is_reached: |event| {
+            matches!(event, RuntimeEvent::RecordsCounted { late, .. } if 0 < *late)
+        },
+    };
+
+    /// A subtask went on with the event time it had reached before a failure.
+    pub const WATERMARK_RESTORED: Probe = Probe {
+        name: "watermark_restored",
+        is_reached: |event| {
+            matches!(
+                event,
+                RuntimeEvent::SubtaskStarted { restored: Some(_), watermark, .. }
+                    if Timestamp::MIN < *watermark
+            )
+        },
+    };
+}
+
+/// A number that a seed decides, by name: naming another one does not change it.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw(u64);
+
+impl Draw {
+    /// Begins to draw for `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self(mix(seed))
+    }
+
+    /// Returns a number below `bound`.
+    pub fn below(self, name: &str, bound: u64) -> u64 {
+        let named = name.bytes().fold(self.0, |hash, byte| mix(hash ^ u64::from(byte)));
+        named % bound
+    }
+
+    /// Returns a duration in `min..max`, in whole milliseconds.
+    pub fn millis(self, name: &str, min: u64, max: u64) -> Duration {
+        Duration::from_millis(min + self.below(name, max - min))
+    }
+
+    /// Returns whether something with this probability in percent happens.
+    pub fn percent(self, name: &str, probability: u64) -> bool {
+        self.below(name, 100) < probability
+    }
+}
+
+impl Scenario {
+    /// Returns the job that `seed` chooses.
+    pub fn job(&self, seed: u64) -> &'static ScenarioJob {
+        let index = Draw::new(seed).below("job", self.jobs.len() as u64);
+        self.jobs[usize::try_from(index).expect("there are few jobs")]
+    }
+
+    /// Returns the options of the job; the seed varies what no result may depend on.
+    pub fn environment(&self, seed: u64) -> Environment {
+        let draw = Draw::new(seed);
+        let parallelism = u16::try_from(1 + draw.below("parallelism", 4)).expect("at most 4");
+        let batch_size = usize::try_from(1 + draw.below("batch", 64)).expect("at most 64");
+        let interval = draw.millis("interval", 150, 600);
+        let retained = u32::try_from(1 + draw.below("retained", 3)).expect("at most 3");
+        Environment::new()
+            .parallelism(parallelism)
+            .key_groups(16)
+            .batch_size(batch_size)
+            .checkpoints(
+                CheckpointConfig::every(interval)
+                    .timeout(Duration::from_millis(1_500))
+                    .tolerable_failures(3)
+                    .retain(NonZeroU32::new(retained).expect("at least 1")),
+            )
+            .restart(RestartStrategy::FixedDelay {
+                attempts: u32::MAX,
+                delay: Duration::from_millis(100),
+            })
+            .cluster(ClusterConfig {
+                heartbeat_interval: Duration::from_millis(200),
+                heartbeat_timeout: Duration::from_millis(1_000),
+                deployment_timeout: Duration::from_millis(3_000),
+            })
+            .storage("checkpoints")
+    }
+}
