@@ -67,6 +67,14 @@ pub enum Error {
     /// The real machine cannot be used.
     #[error(transparent)]
     Host(#[from] floodmark_host::HostError),
+    /// Nobody can connect.
+    #[error("listening on port {port}: {source}")]
+    Listen {
+        /// The port.
+        port: u16,
+        /// The network's own words.
+        source: std::io::Error,
+    },
     /// The job ended in a failure.
     #[error("the job failed: {reason}")]
     JobFailed {
@@ -102,7 +110,7 @@ impl Error {
             | Self::SideOutputType { .. }
             | Self::Empty
             | Self::Config(_) => ErrorKind::Job,
-            Self::Host(_) => ErrorKind::Machine,
+            Self::Host(_) | Self::Listen { .. } => ErrorKind::Machine,
             Self::JobFailed { .. } | Self::Cluster(_) => ErrorKind::Failure,
         }
     }

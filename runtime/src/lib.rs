@@ -44,13 +44,13 @@ mod job;
 mod plan;
 mod stream;
 
-pub use cluster::{JobHandle, Role, coordinator, worker};
+pub use cluster::{JobHandle, coordinator, worker};
 pub use connectors::{
     Collected, FileSink, Generator, Line, Malformed, MalformedLine, TextFile, VecSource,
 };
 pub use environment::Environment;
 pub use error::{Error, ErrorKind};
-
+pub use floodmark_coordinator::JobStatus;
 pub use floodmark_dataflow::{
     BoxError, OutputTag, SinkContext, Source, SplitReader, TransactionId, TwoPhaseCommit, Work,
     operators::{

@@ -1,1 +1,28 @@
-//! Stories: cluster, job, faults and checks; and the floodmark command.
+//! Stories about clusters: each a job, faults, checks, and situations that must be reached.
+//!
+//! ```text
+//! catalog ──▶ Scenario ──run──▶ one simulated cluster, one seed ──▶ RunReport
+//!                └──── sweep ─▶ many seeds over all cores ────────▶ SweepSummary
+//! ```
+//!
+//! A run prepares the job's input from the seed, starts a coordinator and workers on simulated
+//! nodes, lets the faults happen, heals everything, and waits for the job to end. Checks listen all
+//! the while; at the end the output is compared with that of a run without faults and with a naive
+//! model ([`jobs`]). [`Simulation`] does the same for a job of the user's own.
+
+pub mod catalog;
+pub mod checks;
+pub mod faults;
+pub mod jobs;
+mod replay_file;
+mod report;
+mod run;
+mod scenario;
+mod simulation;
+pub mod sweep;
+
+pub use replay_file::{ReplayError, ReplayFile};
+pub use report::{Counts, Failure, RunReport};
+pub use run::{RunOptions, run};
+pub use scenario::{Draw, Probe, Scenario, probes};
+pub use simulation::Simulation;

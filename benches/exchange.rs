@@ -1,0 +1,36 @@
+//! Cost of choosing a channel by key, by number of channels.
+//!
+//! Question: what does a record pay for the partitioner, and does it grow with the parallelism?
+
+#![expect(missing_docs, reason = "criterion's macros define public items")]
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use floodmark_dataflow::{HashPartitioner, Partitioner as _};
+use floodmark_model::{Batch, KeyGroupLayout, Record, Timestamp};
+
+const RECORD_COUNT: u64 = 256;
+
+fn partition_one_batch(c: &mut Criterion) {
+    let mut group = c.benchmark_group("partition_one_batch");
+    for parallelism in [1_u16, 4, 16] {
+        group.throughput(Throughput::Elements(RECORD_COUNT));
+        group.bench_function(BenchmarkId::from_parameter(parallelism), |b| {
+            let layout = KeyGroupLayout { group_count: 128, parallelism };
+            let mut partitioner = HashPartitioner::new(layout, |value: &u64| value % 1_000);
+            let record = |value| Record { timestamp: Timestamp(0), value };
+            let input: Batch<u64> = (0..RECORD_COUNT).map(record).collect();
+            b.iter_batched(
+                || (input.clone(), vec![Batch::new(); usize::from(parallelism)]),
+                |(batch, mut open)| {
+                    partitioner.partition(batch, &mut open);
+                    open
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, partition_one_batch);
+criterion_main!(benches);

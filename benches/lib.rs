@@ -1,0 +1,1 @@
+//! Questions about speed, with answers. Each benchmark file begins with its question.

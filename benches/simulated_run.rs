@@ -1,0 +1,27 @@
+//! Cost of one simulated run, by scenario.
+//!
+//! Question: how many whole-cluster runs with faults does a core do in a second?
+
+#![expect(missing_docs, reason = "criterion's macros define public items")]
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use floodmark_scenarios::{RunOptions, catalog, run};
+
+fn simulated_run(c: &mut Criterion) {
+    let mut group = c.benchmark_group("simulated_run");
+    group.sample_size(20);
+    for name in ["calm", "worker_crash", "chaos"] {
+        let scenario = catalog::find(name).expect("the scenario is in the catalog");
+        group.bench_function(BenchmarkId::from_parameter(name), |b| {
+            let mut seed = 0;
+            b.iter(|| {
+                seed += 1;
+                run(scenario, seed, &RunOptions::default())
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, simulated_run);
+criterion_main!(benches);

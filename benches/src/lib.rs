@@ -1,1 +1,0 @@
-//! Questions about speed, with answers.

@@ -1,0 +1,176 @@
+//! From attempt to attempt: deployment, progress, failure and the end of the job.
+
+use floodmark_model::{Attempt, RuntimeEvent, WorkerId};
+use floodmark_wire::{Deployment, Manifest, StoredFile, ToWorker};
+
+use super::{Command, Coordinator, Ending, Phase};
+use crate::{JobStatus, attempt::DeployedAttempt, failover::Verdict, membership::Lost};
+
+impl Coordinator {
+    /// Begins the next attempt when there is nothing more to wait for.
+    pub(super) fn advance(&mut self) {
+        if let Phase::Pausing { until } = self.phase
+            && until <= self.now
+        {
+            self.phase = Phase::Waiting;
+        }
+        let is_waiting = matches!(self.phase, Phase::Waiting);
+        let is_storing = self.ledger.as_ref().is_some_and(|one| one.checkpoints.is_storing());
+        if !is_waiting || is_storing || self.membership.place(&self.graph).is_none() {
+            return;
+        }
+        if self.ledger.is_none() {
+            return self.deploy();
+        }
+        // A coordinator that slept through its own fall must not deploy: workers that have not
+        // heard of its successor would obey it.
+        self.phase = Phase::Confirming;
+        self.read_log();
+    }
+
+    /// Orders a fresh attempt, if the slots are still there.
+    pub(super) fn deploy(&mut self) {
+        let Some(placement) = self.membership.place(&self.graph) else {
+            self.phase = Phase::Waiting;
+            return;
+        };
+        self.number += 1;
+        let attempt = self.newest_attempt();
+        let restored = self.newest_manifest().map(|manifest| manifest.checkpoint);
+        self.observe(RuntimeEvent::AttemptStarted { attempt, restored });
+        self.commands.push(Command::Report(JobStatus::Deploying { attempt }));
+        let deployed = DeployedAttempt::new(attempt, &self.graph, placement);
+        let workers = deployed.workers();
+        let deadline = self.now + self.options.cluster.deployment_timeout;
+        self.phase = Phase::Deploying { deployed, deadline };
+        for worker in workers {
+            self.order(worker);
+        }
+    }
+
+    /// Tells `worker` what it runs. A repetition is harmless.
+    pub(super) fn order(&mut self, worker: WorkerId) {
+        let deployed = self.deployed().expect("who is given orders is part of an attempt");
+        let manifest = self.newest_manifest();
+        let own = deployed.placement().filter(|(_, one)| *one == worker);
+        let subtasks = own.map(|(subtask, _)| {
+            let mut snapshots = manifest.iter().flat_map(|manifest| &manifest.snapshots);
+            let snapshot = snapshots.find(|(owner, _)| *owner == subtask);
+            let files: Vec<StoredFile> = snapshot.map(|one| one.1.clone()).unwrap_or_default();
+            (subtask, files)
+        });
+        let locations = deployed.placement().filter_map(|(subtask, worker)| {
+            let address = self.membership.data_address_of(worker)?;
+            Some((subtask, address.to_owned()))
+        });
+        let deployment = Deployment {
+            attempt: deployed.attempt(),
+            restored: manifest.map(|manifest| manifest.checkpoint),
+            subtasks: subtasks.collect(),
+            locations: locations.collect(),
+        };
+        self.send(worker, ToWorker::Deploy(deployment));
+    }
+
+    fn newest_manifest(&self) -> Option<&Manifest> {
+        self.ledger.as_ref()?.retention.newest()
+    }
+
+    /// Looks how far the attempt has come after a report.
+    pub(super) fn on_progress(&mut self) {
+        self.run_if_deployed();
+        let Phase::Running(deployed) = &self.phase else { return };
+        let (is_exhausted, is_finished) = (deployed.is_exhausted(), deployed.is_finished());
+        if let Some(ledger) = &mut self.ledger {
+            if is_exhausted {
+                ledger.checkpoints.on_exhausted(self.now);
+            }
+            if is_finished && ledger.checkpoints.completed_final().is_none() {
+                // What the sinks prepared since the last checkpoint was never committed.
+                return self.fail_attempt("all ended before a final checkpoint".to_owned());
+            }
+        }
+        if is_finished {
+            self.observe(RuntimeEvent::JobEnded { failure: None });
+            self.cancel_everywhere();
+            self.end(Ending::Finished);
+        }
+    }
+
+    /// Declares the attempt running once every subtask has started.
+    fn run_if_deployed(&mut self) {
+        let Phase::Deploying { deployed, .. } = &mut self.phase else { return };
+        if !deployed.is_running() {
+            return;
+        }
+        let (attempt, subtasks) = (deployed.attempt(), deployed.subtasks());
+        if let Phase::Deploying { deployed, .. } = std::mem::replace(&mut self.phase, Phase::Ended)
+        {
+            self.phase = Phase::Running(deployed);
+        }
+        self.observe(RuntimeEvent::AttemptRunning { attempt });
+        self.report_running(attempt);
+        if let Some(ledger) = &mut self.ledger {
+            ledger.checkpoints.start(self.now, subtasks);
+        }
+    }
+
+    pub(super) fn report_running(&mut self, attempt: Attempt) {
+        let completed = self.newest_manifest().map(|manifest| manifest.checkpoint);
+        self.commands.push(Command::Report(JobStatus::Running { attempt, completed }));
+    }
+
+    /// Fails a deployment that takes too long.
+    pub(super) fn on_deployment_time(&mut self) {
+        let Phase::Deploying { deployed, deadline } = &self.phase else { return };
+        if *deadline <= self.now {
+            let subtask = deployed.first_not_running().expect("a deploying attempt does not run");
+            let timeout = self.options.cluster.deployment_timeout;
+            let name = self.name_of(subtask);
+            self.fail_attempt(format!("{name} has not started within {timeout:?}"));
+        }
+    }
+
+    /// Answers the loss of a connection.
+    pub(super) fn on_lost(&mut self, lost: Lost) {
+        let Some(worker) = lost.worker else { return };
+        self.observe(RuntimeEvent::WorkerLost { worker });
+        let deployed = self.deployed();
+        let mut placement = deployed.into_iter().flat_map(DeployedAttempt::placement);
+        if let Some((subtask, _)) = placement.find(|(_, one)| *one == worker) {
+            let name = self.name_of(subtask);
+            drop(placement);
+            self.fail_attempt(format!("{name}: {worker} is lost"));
+        }
+    }
+
+    /// Ends the attempt, if there is one, and decides what follows.
+    pub(super) fn fail_attempt(&mut self, reason: String) {
+        let Some(attempt) = self.deployed().map(DeployedAttempt::attempt) else { return };
+        self.observe(RuntimeEvent::AttemptFailed { attempt, reason: reason.clone() });
+        self.cancel_everywhere();
+        let aborted = self.ledger.as_mut().and_then(|ledger| ledger.checkpoints.stop());
+        if let Some(checkpoint) = aborted {
+            let reason = "the attempt failed".to_owned();
+            self.observe(RuntimeEvent::CheckpointAborted { attempt, checkpoint, reason });
+        }
+        match self.restarts.on_failure() {
+            Verdict::Restart { delay } => {
+                self.phase = Phase::Pausing { until: self.now + delay };
+                self.commands.push(Command::Report(JobStatus::Restarting { reason }));
+            }
+            Verdict::GiveUp => {
+                self.observe(RuntimeEvent::JobEnded { failure: Some(reason.clone()) });
+                self.end(Ending::Failed { reason });
+            }
+        }
+    }
+
+    /// Stops whatever runs, also on workers that take no part in the newest attempt any more.
+    pub(super) fn cancel_everywhere(&mut self) {
+        let attempt = self.newest_attempt();
+        for worker in self.membership.workers() {
+            self.send(worker, ToWorker::Cancel { attempt });
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What a coordinator is told, and what it tells those who watch the job.
+
+use floodmark_model::{
+    Attempt, CheckpointConfig, CheckpointId, ClusterConfig, JobGraph, RestartStrategy,
+};
+
+/// What a coordinator rules, and how.
+#[derive(Clone, Debug)]
+pub struct CoordinatorOptions {
+    /// The job.
+    pub job: JobGraph,
+    /// How it and the workers watch each other.
+    pub cluster: ClusterConfig,
+    /// When checkpoints are taken. `None`: never, and a failure starts the job from its beginning.
+    pub checkpoints: Option<CheckpointConfig>,
+    /// What follows a failure.
+    pub restart: RestartStrategy,
+    /// Prefix of the job's objects in the object store.
+    pub storage: String,
+}
+
+/// How the job is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum JobStatus {
+    /// The coordinator takes its term.
+    #[default]
+    Starting,
+    /// There are fewer slots than the job needs.
+    WaitingForWorkers,
+    /// Subtasks are starting.
+    Deploying {
+        /// The attempt that begins.
+        attempt: Attempt,
+    },
+    /// All subtasks run.
+    Running {
+        /// The attempt they belong to.
+        attempt: Attempt,
+        /// The newest complete checkpoint.
+        completed: Option<CheckpointId>,
+    },
+    /// An attempt failed; the next will follow.
+    Restarting {
+        /// Why it failed.
+        reason: String,
+    },
+    /// Everything is processed and committed.
+    Finished,
+    /// Stopped on request.
+    Cancelled,
+    /// Over, without having finished.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What may be asked of a coordinator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Stop the job. Its checkpoints stay.
+    Cancel,
+}

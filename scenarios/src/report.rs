@@ -1,0 +1,126 @@
+//! What a run tells when it is over.
+
+use std::{collections::BTreeSet, fmt, time::Duration};
+
+use floodmark_sim::{FaultPlan, Tape};
+use serde::Serialize;
+
+/// The end of a run.
+#[derive(Clone, Debug)]
+pub struct RunReport {
+    /// The scenario that was run.
+    pub scenario: &'static str,
+    /// The seed it was run with.
+    pub seed: u64,
+    /// The hash over everything that happened.
+    pub hash: u128,
+    /// Simulated time that passed.
+    pub virtual_time: Duration,
+    /// Events of the simulated world.
+    pub event_count: u64,
+    /// What was counted.
+    pub counts: Counts,
+    /// Names of the probes that were reached.
+    pub reached: BTreeSet<&'static str>,
+    /// What went wrong, and when.
+    pub faults: FaultPlan,
+    /// Every choice that was made, if the run was recorded.
+    pub tape: Tape,
+    /// The promise that was broken, if one was.
+    pub failure: Option<Failure>,
+}
+
+/// What happened how often.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Faults of the plan.
+    pub faults: u64,
+    /// Attempts that were started from a checkpoint.
+    pub recoveries: u64,
+    /// Attempts that were started.
+    pub attempts: u64,
+    /// Checkpoints that were completed.
+    pub checkpoints: u64,
+    /// Output lines that were compared.
+    pub lines: u64,
+}
+
+/// A broken promise.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// The check that spoke.
+    pub check: String,
+    /// Its reason, with ids.
+    pub reason: String,
+    /// Simulated time of the failure.
+    #[serde(skip)]
+    pub at: Duration,
+    /// The last events before it, in words.
+    pub log: Vec<String>,
+}
+
+/// The commit that the binary was built from; a seed means nothing without it.
+pub const COMMIT: &str = match option_env!("FLOODMARK_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
+impl RunReport {
+    /// Returns the command that repeats the run.
+    pub fn command(&self) -> String {
+        format!("cargo run --release -- run {} --seed {}", self.scenario, self.seed)
+    }
+
+    /// Returns the run as one JSON object.
+    pub fn to_json(&self) -> serde_json::Value {
+        let Self { scenario, seed, counts, failure, reached, .. } = self;
+        serde_json::json!({
+            "scenario": scenario,
+            "seed": seed,
+            "commit": COMMIT,
+            "ok": failure.is_none(),
+            "hash": format!("{:032x}", self.hash),
+            "virtual_ms": u64::try_from(self.virtual_time.as_millis()).unwrap_or(u64::MAX),
+            "events": self.event_count,
+            "counts": counts,
+            "reached": reached,
+            "failure": failure.as_ref().map(|failure| serde_json::json!({
+                "check": failure.check,
+                "reason": failure.reason,
+                "at_ms": u64::try_from(failure.at.as_millis()).unwrap_or(u64::MAX),
+                "log": failure.log,
+            })),
+            "command": self.command(),
+        })
+    }
+}
+
+/// A failure ends with the command that runs it again, ready to paste.
+impl fmt::Display for RunReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scenario, seed, counts, .. } = self;
+        let seconds = self.virtual_time.as_secs_f64();
+        let Some(Failure { check, reason, at, log }) = &self.failure else {
+            let Counts { faults, attempts, checkpoints, lines, .. } = counts;
+            return write!(
+                f,
+                "ok {scenario}, seed {seed}: {lines} lines exactly once; {faults} faults, \
+                 {attempts} attempts, {checkpoints} checkpoints in {seconds:.3} s of simulated \
+                 time\n  hash {:032x}",
+                self.hash
+            );
+        };
+        writeln!(f, "FAILED {scenario}, seed {seed}, commit {COMMIT}")?;
+        writeln!(f, "  {check}: {reason}")?;
+        writeln!(f, "  at {:.3} s of simulated time, event {}", at.as_secs_f64(), self.event_count)?;
+        writeln!(f, "  faults:")?;
+        for fault in &self.faults.0 {
+            writeln!(f, "    {fault}")?;
+        }
+        writeln!(f, "  the last events:")?;
+        for line in log {
+            writeln!(f, "    {line}")?;
+        }
+        write!(f, "  {}", self.command())
+    }
+}

@@ -1,0 +1,203 @@
+//! Faults, as data: what goes wrong, and when.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::DiskFate;
+
+/// All faults of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultPlan(pub Vec<PlannedFault>);
+
+/// One fault and its moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedFault {
+    /// When it happens.
+    pub when: When,
+    /// What happens.
+    pub what: Fault,
+}
+
+/// The moment of a fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum When {
+    /// At this virtual time.
+    At(Duration),
+    /// This long after the n-th observation with a label, counted over all nodes from 1.
+    After {
+        /// The label.
+        label: String,
+        /// Which one.
+        occurrence: u32,
+        /// How long after it.
+        delay: Duration,
+    },
+}
+
+/// Frames between nodes. What is not named matches everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkSelector {
+    /// The sending node.
+    pub from: Option<String>,
+    /// The receiving node.
+    pub to: Option<String>,
+    /// The kind of the frame.
+    pub kind: Option<String>,
+}
+
+/// Operations on the object store. What is not named matches everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreSelector {
+    /// The node that asks.
+    pub node: Option<String>,
+    /// What it asks for.
+    pub operation: Option<Operation>,
+    /// What the key contains.
+    pub key_part: Option<String>,
+}
+
+/// An operation on the object store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    /// A conditional put.
+    PutIfAbsent,
+    /// A put.
+    Put,
+    /// A read, of a whole object or a part.
+    Get,
+    /// A listing.
+    List,
+    /// A removal.
+    Delete,
+}
+
+/// Which way a partition cuts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Direction {
+    /// Nothing passes.
+    Both,
+    /// Only the way back is open.
+    OneWay,
+}
+
+/// What a failed operation has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// Nothing, and the caller is told so.
+    Before,
+    /// What it should, or nothing, or it will do it later; the caller is told that it is in doubt.
+    InDoubt,
+}
+
+/// What can go wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are what the variant's sentence names")]
+pub enum Fault {
+    /// A process dies, and starts again after a while, or only when everything heals.
+    Crash { node: String, down_for: Option<Duration>, disk: DiskFate },
+    /// A process does nothing for a while, and does not notice.
+    Pause { node: String, lasts: Duration },
+    /// Nodes cannot reach each other. Frames wait, as TCP would let them.
+    Partition { from: Vec<String>, to: Vec<String>, direction: Direction, lasts: Duration },
+    /// Frames wait, and those behind them.
+    Clog { link: LinkSelector, lasts: Duration },
+    /// Frames take longer.
+    Slow { link: LinkSelector, extra: Duration, lasts: Duration },
+    /// Frames vanish, at most `limit` of them.
+    Lose { link: LinkSelector, per_mille: u16, limit: u32, lasts: Duration },
+    /// Frames come twice, at most `limit` of them.
+    Duplicate { link: LinkSelector, per_mille: u16, limit: u32, lasts: Duration },
+    /// Frames are overtaken by those behind them, at most `limit` of them.
+    Reorder { link: LinkSelector, per_mille: u16, limit: u32, lasts: Duration },
+    /// Connections break.
+    Reset { link: LinkSelector },
+    /// A clock jumps (its wall time) and drifts (its rate).
+    Skew { node: String, offset_ms: i64, drift_ppm: i32 },
+    /// Operations on the object store fail, at most `limit` of them.
+    StoreError { store: StoreSelector, effect: Effect, per_mille: u16, limit: u32, lasts: Duration },
+    /// Operations on the object store take longer.
+    StoreSlow { store: StoreSelector, extra: Duration, lasts: Duration },
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(time) => write!(f, "at {time:?}"),
+            Self::After { label, occurrence, delay } => {
+                write!(f, "{delay:?} after {label} number {occurrence}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for PlannedFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.when, self.what)
+    }
+}
+
+impl fmt::Display for LinkSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let any = "anyone".to_owned();
+        let kind = self.kind.as_deref().unwrap_or("frames");
+        let (from, to) = (self.from.as_ref().unwrap_or(&any), self.to.as_ref().unwrap_or(&any));
+        write!(f, "{kind} from {from} to {to}")
+    }
+}
+
+impl fmt::Display for StoreSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.operation {
+            Some(operation) => write!(f, "{operation:?}")?,
+            None => f.write_str("any operation")?,
+        }
+        if let Some(part) = &self.key_part {
+            write!(f, " of keys with {part:?}")?;
+        }
+        write!(f, " by {}", self.node.as_deref().unwrap_or("anyone"))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Crash { node, down_for: Some(down_for), disk } => {
+                write!(f, "{node} crashes, and starts again after {down_for:?}, {disk}")
+            }
+            Self::Crash { node, down_for: None, .. } => write!(f, "{node} crashes and stays down"),
+            Self::Pause { node, lasts } => write!(f, "{node} sleeps for {lasts:?}"),
+            Self::Partition { from, to, direction, lasts } => {
+                let way = if *direction == Direction::Both { "and" } else { "towards" };
+                write!(f, "{} {way} {} are cut off for {lasts:?}", from.join(", "), to.join(", "))
+            }
+            Self::Clog { link, lasts } => write!(f, "{link} wait for {lasts:?}"),
+            Self::Slow { link, extra, lasts } => {
+                write!(f, "{link} take {extra:?} longer for {lasts:?}")
+            }
+            Self::Lose { link, per_mille, limit, lasts } => {
+                write!(f, "{per_mille} ‰ of {link} vanish for {lasts:?}, at most {limit}")
+            }
+            Self::Duplicate { link, per_mille, limit, lasts } => {
+                write!(f, "{per_mille} ‰ of {link} come twice for {lasts:?}, at most {limit}")
+            }
+            Self::Reorder { link, per_mille, limit, lasts } => {
+                write!(f, "{per_mille} ‰ of {link} are overtaken for {lasts:?}, at most {limit}")
+            }
+            Self::Reset { link } => write!(f, "connections that carry {link} break"),
+            Self::Skew { node, offset_ms, drift_ppm } => {
+                write!(
+                    f,
+                    "the clock of {node} jumps by {offset_ms} ms and drifts by {drift_ppm} ppm"
+                )
+            }
+            Self::StoreError { store, effect, per_mille, limit, lasts } => {
+                let how = if *effect == Effect::Before { "fail" } else { "end in doubt" };
+                write!(f, "{per_mille} ‰ of {store} {how} for {lasts:?}, at most {limit}")
+            }
+            Self::StoreSlow { store, extra, lasts } => {
+                write!(f, "{store} take {extra:?} longer for {lasts:?}")
+            }
+        }
+    }
+}

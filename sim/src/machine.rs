@@ -1,0 +1,178 @@
+//! One life of a node, as the code under test sees it.
+
+use std::{io, ops::Range, time::Duration};
+
+use bytes::Bytes;
+use floodmark_platform::{
+    Abort, Address, BoxFuture, Clock, Connection, Disk, Entropy, Listener, Network, ObjectEntry,
+    ObjectStore, Observation, Observe, StoreError, Tasks,
+};
+use madsim::task::AbortHandle;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::{
+    network,
+    node::Life,
+    store::{Answer, Request},
+    world::Shared,
+};
+
+/// The platform of one life of a node.
+pub(crate) struct SimMachine {
+    pub(crate) shared: Shared,
+    pub(crate) life: Life,
+}
+
+impl Clock for SimMachine {
+    fn now(&self) -> Duration {
+        let now = self.shared.now();
+        self.shared.lock().nodes[self.life.node.0].clock.local(now)
+    }
+
+    fn wall(&self) -> Duration {
+        let now = self.shared.now();
+        self.shared.lock().nodes[self.life.node.0].clock.wall(now)
+    }
+
+    fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
+        let moment = self.shared.lock().nodes[self.life.node.0].clock.moment_of(deadline);
+        self.shared.sleep_until(moment)
+    }
+}
+
+struct SimAbort(AbortHandle);
+
+impl Abort for SimAbort {
+    fn abort(&self) {
+        self.0.abort();
+    }
+}
+
+impl Tasks for SimMachine {
+    fn spawn(&self, _: &'static str, task: BoxFuture<()>) -> Box<dyn Abort> {
+        let handle = self.shared.lock().nodes[self.life.node.0].handle.clone();
+        Box::new(SimAbort(handle.spawn(task).abort_handle()))
+    }
+}
+
+impl Network for SimMachine {
+    fn listen(&self, port: u16) -> BoxFuture<io::Result<Box<dyn Listener>>> {
+        network::listen(self.shared.clone(), self.life, port)
+    }
+
+    fn connect(&self, to: &Address) -> BoxFuture<io::Result<Connection>> {
+        network::connect(self.shared.clone(), self.life, to)
+    }
+}
+
+impl SimMachine {
+    fn ask(&self, key: &str, request: Request) -> BoxFuture<Result<Answer, StoreError>> {
+        self.shared.ask(self.life, key, request)
+    }
+}
+
+/// Waits for an answer that says no more than that it is done.
+fn done(answer: BoxFuture<Result<Answer, StoreError>>) -> BoxFuture<Result<(), StoreError>> {
+    Box::pin(async { answer.await.map(|_| ()) })
+}
+
+impl ObjectStore for SimMachine {
+    fn put_if_absent(&self, key: &str, value: Bytes) -> BoxFuture<Result<(), StoreError>> {
+        done(self.ask(key, Request::PutIfAbsent(value)))
+    }
+
+    fn put(&self, key: &str, value: Bytes) -> BoxFuture<Result<(), StoreError>> {
+        done(self.ask(key, Request::Put(value)))
+    }
+
+    fn get(&self, key: &str) -> BoxFuture<Result<Bytes, StoreError>> {
+        self.get_range(key, 0..u64::MAX)
+    }
+
+    fn get_range(&self, key: &str, range: Range<u64>) -> BoxFuture<Result<Bytes, StoreError>> {
+        let answer = self.ask(key, Request::Get(range));
+        Box::pin(async {
+            match answer.await? {
+                Answer::Content(content) => Ok(content),
+                Answer::Done | Answer::Entries(_) => unreachable!("a read yields content"),
+            }
+        })
+    }
+
+    fn list(&self, prefix: &str) -> BoxFuture<Result<Vec<ObjectEntry>, StoreError>> {
+        let answer = self.ask(prefix, Request::List);
+        Box::pin(async {
+            match answer.await? {
+                Answer::Entries(entries) => Ok(entries),
+                Answer::Done | Answer::Content(_) => unreachable!("a listing yields entries"),
+            }
+        })
+    }
+
+    fn delete(&self, key: &str) -> BoxFuture<Result<(), StoreError>> {
+        done(self.ask(key, Request::Delete))
+    }
+}
+
+/// Time of an operation on a disk.
+const DISK_LATENCY: Duration = Duration::from_micros(100);
+
+impl SimMachine {
+    /// Does something to the disk after a moment, unless the node is dead by then.
+    fn on_disk<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut crate::disk::Disk) -> T + Send + 'static,
+    ) -> BoxFuture<io::Result<T>> {
+        let (shared, life) = (self.shared.clone(), self.life);
+        Box::pin(async move {
+            shared.sleep_until(shared.now() + DISK_LATENCY).await;
+            let mut state = shared.lock();
+            if !state.is_alive(life) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            Ok(act(&mut state.nodes[life.node.0].disk))
+        })
+    }
+}
+
+impl Disk for SimMachine {
+    fn write_file(&self, name: &str, content: Bytes) -> BoxFuture<io::Result<()>> {
+        let name = name.to_owned();
+        self.on_disk(move |disk| disk.write(&name, content))
+    }
+
+    fn read_file(&self, name: &str) -> BoxFuture<io::Result<Bytes>> {
+        let name = name.to_owned();
+        let read = self.on_disk(move |disk| disk.read(&name));
+        Box::pin(async { read.await?.ok_or_else(|| io::ErrorKind::NotFound.into()) })
+    }
+
+    fn sync_file(&self, name: &str) -> BoxFuture<io::Result<()>> {
+        let name = name.to_owned();
+        self.on_disk(move |disk| disk.sync(&name))
+    }
+
+    fn remove_file(&self, name: &str) -> BoxFuture<io::Result<()>> {
+        let name = name.to_owned();
+        self.on_disk(move |disk| disk.remove(&name))
+    }
+}
+
+impl Entropy for SimMachine {
+    fn choose(&self, site: &'static str, actor: u64) -> u64 {
+        // Two nodes that ask the same question get answers of their own.
+        let node = (self.life.node.0 as u64 + 1).to_le_bytes();
+        let actor = xxh3_64(&[node, actor.to_le_bytes()].concat());
+        self.shared.lock().choices.choose(site, actor)
+    }
+}
+
+impl Observe for SimMachine {
+    fn is_observed(&self) -> bool {
+        true
+    }
+
+    fn observe(&self, observation: &dyn Observation) {
+        self.shared.observe(self.life, observation);
+    }
+}

@@ -1,0 +1,398 @@
+//! The network: connections between nodes, and what becomes of their frames.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use floodmark_platform::{
+    Address, BoxFuture, Connection, Frame, FrameReceiver, FrameSender, Listener,
+};
+use madsim::time::Sleep;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::{
+    NodeId,
+    link::{Arrival, Item, Link},
+    node::{Condition, Life},
+    rule::{FrameFate, FrameView},
+    world::{Shared, State},
+};
+
+/// Time after which a connection attempt to a silent node is given up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long frames take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkProfile {
+    /// The shortest time from one node to another.
+    pub latency_min: Duration,
+    /// The longest, for nine frames in ten.
+    pub latency_max: Duration,
+    /// How much longer the tenth may take.
+    pub jitter: Duration,
+}
+
+impl Default for LinkProfile {
+    fn default() -> Self {
+        Self {
+            latency_min: Duration::from_micros(200),
+            latency_max: Duration::from_millis(2),
+            jitter: Duration::from_millis(10),
+        }
+    }
+}
+
+/// All connections of a run.
+#[derive(Default)]
+pub(crate) struct Network {
+    pub(crate) links: BTreeMap<u64, Link>,
+    next_link: u64,
+    /// Connections that were opened between two nodes; names links in choices.
+    pair_counts: BTreeMap<(NodeId, NodeId), u64>,
+    listeners: BTreeMap<(NodeId, u16), Backlog>,
+}
+
+struct Backlog {
+    life: Life,
+    waiting: VecDeque<(u64, u64)>,
+    waker: Option<Waker>,
+}
+
+impl State {
+    fn latency(&mut self, site: &'static str, actor: u64) -> Duration {
+        let LinkProfile { latency_min, latency_max, jitter } = self.profile;
+        let value = self.choices.choose(site, actor);
+        let span = nanos(latency_max - latency_min).max(1);
+        let base = latency_min + Duration::from_nanos(value % span);
+        if (value >> 48) % 10 == 0 {
+            base + Duration::from_nanos((value >> 20) % nanos(jitter).max(1))
+        } else {
+            base
+        }
+    }
+
+    fn send(&mut self, index: u64, now: Duration, frame: Frame) {
+        let Some(link) = self.network.links.get(&index) else { return };
+        let (actor, from, to) = (link.actor, link.from, link.to);
+        if !self.is_alive(from) {
+            return;
+        }
+        let Frame { kind, payload } = frame;
+        let latency = self.latency("frame_latency", actor);
+        let names = (self.name(from.node), self.name(to.node));
+        let view =
+            FrameView { from: (from.node, &names.0), to: (to.node, &names.1), kind: kind.0, actor };
+        let fate = self.rules.fate_of(view, &mut self.choices);
+        let at = now + latency + self.rules.delay_of(view);
+        self.trace.add(kind.0, now, &[actor, xxh3_64(&payload), fate as u64]);
+        if fate != FrameFate::Deliver {
+            self.struck_count += 1;
+            self.log(now, from.node, || format!("{kind:?} to {}: {fate:?}", names.1));
+        }
+        let link = self.network.links.get_mut(&index).expect("the link was just seen");
+        match fate {
+            FrameFate::Lose => {}
+            FrameFate::Deliver => link.send_in_order(at, Item::Frame(kind.0, payload)),
+            FrameFate::Duplicate => {
+                link.send_in_order(at, Item::Frame(kind.0, payload.clone()));
+                link.send_in_order(at, Item::Frame(kind.0, payload));
+            }
+            // Those that follow are not held up, so they overtake.
+            FrameFate::Reorder => link.send_at(at + 3 * latency, Item::Frame(kind.0, payload)),
+        }
+    }
+
+    /// Opens a connection and returns the links there and back.
+    fn open(&mut self, from: Life, to: Life) -> (u64, u64) {
+        let count = self.network.pair_counts.entry((from.node, to.node)).or_default();
+        *count += 1;
+        let pair = (from.node.0 as u64) << 48 | (to.node.0 as u64) << 32 | *count << 1;
+        let there = self.network.next_link;
+        self.network.next_link += 2;
+        self.network.links.insert(there, Link::new(pair, from, to));
+        self.network.links.insert(there + 1, Link::new(pair | 1, to, from));
+        (there, there + 1)
+    }
+
+    /// Tells the peers of a node that died, unless it fell silent.
+    pub(crate) fn break_links_of(&mut self, life: Life, now: Duration) {
+        let ours: Vec<u64> = self.links_of(life);
+        for index in ours {
+            let link = &self.network.links[&index];
+            let actor = link.actor;
+            // Both directions of a connection share the choice.
+            if self.choices.below("crash_is_silent", actor & !1, 4) == 0 {
+                continue;
+            }
+            let latency = self.latency("frame_latency", actor);
+            let link = self.network.links.get_mut(&index).expect("the link was just seen");
+            if link.from == life {
+                link.send_in_order(now + latency, Item::Reset);
+            } else {
+                link.drop_receiver();
+            }
+        }
+    }
+
+    /// Breaks what is left of a life's links: its successor knows nothing of them.
+    pub(crate) fn reset_links_of(&mut self, life: Life) {
+        for index in self.links_of(life) {
+            self.network.links.get_mut(&index).expect("the link was just seen").reset();
+        }
+    }
+
+    fn links_of(&self, life: Life) -> Vec<u64> {
+        let links = self.network.links.iter();
+        links
+            .filter(|(_, link)| link.from == life || link.to == life)
+            .map(|(index, _)| *index)
+            .collect()
+    }
+
+    fn collect(&mut self, index: u64) {
+        if self.network.links.get(&index).is_some_and(Link::is_abandoned) {
+            self.network.links.remove(&index);
+        }
+    }
+}
+
+/// One half of a connection.
+struct SenderHalf {
+    shared: Shared,
+    link: u64,
+}
+
+struct ReceiverHalf {
+    shared: Shared,
+    link: u64,
+    /// The moment that is being waited for.
+    timer: Option<(Duration, Pin<Box<Sleep>>)>,
+}
+
+pub(crate) fn halves(shared: &Shared, (out, back): (u64, u64)) -> Connection {
+    Connection {
+        sender: Box::new(SenderHalf { shared: shared.clone(), link: out }),
+        receiver: Box::new(ReceiverHalf { shared: shared.clone(), link: back, timer: None }),
+    }
+}
+
+impl FrameSender for SenderHalf {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.shared.lock().network.links.get_mut(&self.link) {
+            Some(link) => link.poll_room(cx),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+
+    fn start_send(&mut self, frame: Frame) -> io::Result<()> {
+        let now = self.shared.now();
+        self.shared.lock().send(self.link, now, frame);
+        self.shared.check_budget();
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for SenderHalf {
+    fn drop(&mut self) {
+        let now = self.shared.now();
+        let mut state = self.shared.lock();
+        let Some(link) = state.network.links.get_mut(&self.link) else { return };
+        let (actor, from) = (link.actor, link.from);
+        if link.drop_sender() && state.is_alive(from) {
+            let latency = state.latency("frame_latency", actor);
+            if let Some(link) = state.network.links.get_mut(&self.link) {
+                link.send_in_order(now + latency, Item::End);
+            }
+        }
+        state.collect(self.link);
+    }
+}
+
+impl FrameReceiver for ReceiverHalf {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let now = self.shared.now();
+        let broken = || Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into())));
+        let at = {
+            let mut state = self.shared.lock();
+            let state = &mut *state;
+            let Some(link) = state.network.links.get_mut(&self.link) else { return broken() };
+            let (actor, from, to) = (link.actor, link.from, link.to);
+            let names = (&state.nodes[from.node.0].name, &state.nodes[to.node.0].name);
+            let rules = &state.rules;
+            let is_held = |kind| {
+                !rules.is_empty()
+                    && rules.is_held(FrameView {
+                        from: (from.node, names.0),
+                        to: (to.node, names.1),
+                        kind,
+                        actor,
+                    })
+            };
+            match link.receive(now, is_held) {
+                Arrival::Frame(payload) => {
+                    state.trace.add("arrival", now, &[actor, payload.len() as u64]);
+                    return Poll::Ready(Some(Ok(payload)));
+                }
+                Arrival::End => return Poll::Ready(None),
+                Arrival::Broken => return broken(),
+                Arrival::At(at) => {
+                    link.wait(cx);
+                    at
+                }
+                Arrival::None => {
+                    link.wait(cx);
+                    return Poll::Pending;
+                }
+            }
+        };
+        if self.timer.as_ref().is_none_or(|(armed, _)| *armed != at) {
+            let mut sleep = self.shared.sleep_until(at);
+            if sleep.as_mut().poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
+            self.timer = Some((at, sleep));
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for ReceiverHalf {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        let Some(link) = state.network.links.get_mut(&self.link) else { return };
+        let to = link.to;
+        // What a dead node's destructors do, nobody sees.
+        if state.is_alive(to) {
+            if let Some(link) = state.network.links.get_mut(&self.link) {
+                link.drop_receiver();
+            }
+            state.collect(self.link);
+        }
+    }
+}
+
+struct SimListener {
+    shared: Shared,
+    life: Life,
+    port: u16,
+    address: Address,
+}
+
+impl Listener for SimListener {
+    fn address(&self) -> Address {
+        self.address.clone()
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Connection>> {
+        let mut state = self.shared.lock();
+        let Some(backlog) = state.network.listeners.get_mut(&(self.life.node, self.port)) else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        match backlog.waiting.pop_front() {
+            Some((there, back)) => Poll::Ready(Ok(halves(&self.shared, (back, there)))),
+            None => {
+                backlog.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for SimListener {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        let key = (self.life.node, self.port);
+        if state.network.listeners.get(&key).is_some_and(|backlog| backlog.life == self.life) {
+            state.network.listeners.remove(&key);
+        }
+    }
+}
+
+pub(crate) fn listen(
+    shared: Shared,
+    life: Life,
+    port: u16,
+) -> BoxFuture<io::Result<Box<dyn Listener>>> {
+    Box::pin(async move {
+        let mut state = shared.lock();
+        let is_free = |port: &u16| match state.network.listeners.get(&(life.node, *port)) {
+            Some(backlog) => backlog.life != life,
+            None => true,
+        };
+        let port = if port == 0 { (40_000..).find(is_free) } else { Some(port).filter(is_free) };
+        let port = port.ok_or(io::ErrorKind::AddrInUse)?;
+        let backlog = Backlog { life, waiting: VecDeque::new(), waker: None };
+        state.network.listeners.insert((life.node, port), backlog);
+        let address = Address(format!("{}:{port}", state.name(life.node)));
+        drop(state);
+        Ok(Box::new(SimListener { shared, life, port, address }) as Box<dyn Listener>)
+    })
+}
+
+pub(crate) fn connect(
+    shared: Shared,
+    from: Life,
+    to: &Address,
+) -> BoxFuture<io::Result<Connection>> {
+    let to = to.clone();
+    Box::pin(async move {
+        let (name, port) = to.0.rsplit_once(':').ok_or(io::ErrorKind::InvalidInput)?;
+        let port: u16 = port.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
+        let actor = (from.node.0 as u64) << 32 | u64::from(port);
+        let latency = shared.lock().latency("connect_latency", actor);
+        shared.sleep_until(shared.now() + latency).await;
+        let answer = {
+            let mut state = shared.lock();
+            let node = state.find(name).ok_or(io::ErrorKind::NotFound)?;
+            let is_silent = state.nodes[node.0].condition == Condition::Dead
+                || state.rules.is_cut(from.node, node);
+            if is_silent { None } else { Some(state.accept(from, node, port)) }
+        };
+        match answer {
+            Some(Ok(links)) => {
+                let latency = shared.lock().latency("connect_latency", actor);
+                // Owned from here on, so that a caller who gives up closes it.
+                let connection = halves(&shared, links);
+                shared.sleep_until(shared.now() + latency).await;
+                Ok(connection)
+            }
+            Some(Err(kind)) => Err(kind.into()),
+            None => {
+                shared.sleep_until(shared.now() + CONNECT_TIMEOUT).await;
+                Err(io::ErrorKind::TimedOut.into())
+            }
+        }
+    })
+}
+
+impl State {
+    fn accept(&mut self, from: Life, node: NodeId, port: u16) -> Result<(u64, u64), io::ErrorKind> {
+        let incarnation = self.nodes[node.0].incarnation;
+        let to = Life { node, incarnation };
+        let listens = self.network.listeners.get(&(node, port));
+        if listens.is_none_or(|backlog| backlog.life != to) {
+            return Err(io::ErrorKind::ConnectionRefused);
+        }
+        let links = self.open(from, to);
+        let backlog = self.network.listeners.get_mut(&(node, port));
+        let backlog = backlog.expect("the listener was just seen");
+        backlog.waiting.push_back(links);
+        if let Some(waker) = backlog.waker.take() {
+            waker.wake();
+        }
+        Ok(links)
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,167 @@
+//! Faults that last: rules that frames and operations are held against.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{Direction, Effect, LinkSelector, NodeId, Operation, StoreSelector, choice::Choices};
+
+/// What a lasting fault does.
+#[derive(Clone, Debug)]
+pub(crate) enum Rule {
+    Partition { from: Vec<NodeId>, to: Vec<NodeId>, direction: Direction },
+    Hold(LinkSelector),
+    Slow(LinkSelector, Duration),
+    Frame { what: FrameFate, link: LinkSelector, per_mille: u16, left: u32 },
+    StoreError { store: StoreSelector, effect: Effect, per_mille: u16, left: u32 },
+    StoreSlow(StoreSelector, Duration),
+}
+
+/// What becomes of a frame that a rule strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FrameFate {
+    Deliver,
+    Lose,
+    Duplicate,
+    Reorder,
+}
+
+/// The rules in force, by the number of their fault.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    rules: BTreeMap<u64, Rule>,
+}
+
+/// A frame, as rules see it.
+#[derive(Clone, Copy)]
+pub(crate) struct FrameView<'a> {
+    pub(crate) from: (NodeId, &'a str),
+    pub(crate) to: (NodeId, &'a str),
+    pub(crate) kind: &'static str,
+    /// The link, for choices.
+    pub(crate) actor: u64,
+}
+
+/// An operation, as rules see it.
+#[derive(Clone, Copy)]
+pub(crate) struct OperationView<'a> {
+    pub(crate) node: &'a str,
+    pub(crate) operation: Operation,
+    pub(crate) key: &'a str,
+    /// The node, for choices.
+    pub(crate) actor: u64,
+}
+
+impl Rules {
+    pub(crate) fn add(&mut self, number: u64, rule: Rule) {
+        self.rules.insert(number, rule);
+    }
+
+    pub(crate) fn remove(&mut self, number: u64) {
+        self.rules.remove(&number);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.rules.clear();
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Returns whether a new connection between two nodes is impossible.
+    pub(crate) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        self.rules.values().any(|rule| match rule {
+            Rule::Partition { from: left, to: right, .. } => {
+                (left.contains(&from) && right.contains(&to))
+                    || (left.contains(&to) && right.contains(&from))
+            }
+            _ => false,
+        })
+    }
+
+    /// Returns whether a frame must wait.
+    pub(crate) fn is_held(&self, frame: FrameView<'_>) -> bool {
+        self.rules.values().any(|rule| match rule {
+            Rule::Partition { from, to, direction } => {
+                let (sender, receiver) = (frame.from.0, frame.to.0);
+                (from.contains(&sender) && to.contains(&receiver))
+                    || (*direction == Direction::Both
+                        && from.contains(&receiver)
+                        && to.contains(&sender))
+            }
+            Rule::Hold(link) => link.matches(frame),
+            _ => false,
+        })
+    }
+
+    /// Returns how much longer a frame takes.
+    pub(crate) fn delay_of(&self, frame: FrameView<'_>) -> Duration {
+        let slow = self.rules.values().filter_map(|rule| match rule {
+            Rule::Slow(link, extra) if link.matches(frame) => Some(*extra),
+            _ => None,
+        });
+        slow.sum()
+    }
+
+    /// Decides what becomes of a frame.
+    pub(crate) fn fate_of(&mut self, frame: FrameView<'_>, choices: &mut Choices) -> FrameFate {
+        for rule in self.rules.values_mut() {
+            let Rule::Frame { what, link, per_mille, left } = rule else { continue };
+            if 0 < *left
+                && link.matches(frame)
+                && choices.per_mille("frame_fate", frame.actor, *per_mille)
+            {
+                *left -= 1;
+                return *what;
+            }
+        }
+        FrameFate::Deliver
+    }
+
+    /// Decides whether an operation fails, and how.
+    pub(crate) fn failure_of(
+        &mut self,
+        view: OperationView<'_>,
+        choices: &mut Choices,
+    ) -> Option<Effect> {
+        for rule in self.rules.values_mut() {
+            let Rule::StoreError { store, effect, per_mille, left } = rule else { continue };
+            if 0 < *left
+                && store.matches(view)
+                && choices.per_mille("store_fate", view.actor, *per_mille)
+            {
+                *left -= 1;
+                return Some(*effect);
+            }
+        }
+        None
+    }
+
+    /// Returns how much longer an operation takes.
+    pub(crate) fn store_delay_of(&self, view: OperationView<'_>) -> Duration {
+        let slow = self.rules.values().filter_map(|rule| match rule {
+            Rule::StoreSlow(store, extra) if store.matches(view) => Some(*extra),
+            _ => None,
+        });
+        slow.sum()
+    }
+}
+
+impl LinkSelector {
+    pub(crate) fn matches(&self, frame: FrameView<'_>) -> bool {
+        is_named(&self.from, frame.from.1)
+            && is_named(&self.to, frame.to.1)
+            && is_named(&self.kind, frame.kind)
+    }
+}
+
+impl StoreSelector {
+    fn matches(&self, view: OperationView<'_>) -> bool {
+        is_named(&self.node, view.node)
+            && self.operation.is_none_or(|operation| operation == view.operation)
+            && self.key_part.as_ref().is_none_or(|part| view.key.contains(part.as_str()))
+    }
+}
+
+fn is_named(selected: &Option<String>, name: &str) -> bool {
+    selected.as_deref().is_none_or(|selected| selected == name)
+}

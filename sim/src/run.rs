@@ -1,0 +1,245 @@
+//! One run: a seed, a thread, a world.
+
+use std::{
+    any::Any,
+    panic::{self, AssertUnwindSafe},
+    pin::pin,
+    sync::{Once, mpsc},
+    thread,
+    time::Duration,
+};
+
+use futures_util::future::{Either, select};
+use madsim::{
+    runtime::{Handle, Runtime},
+    time::TimeHandle,
+};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{
+    LinkProfile, LogEntry, Tape, World,
+    choice::Choices,
+    world::{Shared, State},
+};
+
+/// The origin of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Seed(pub u64);
+
+/// How a run is conducted.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Decides every choice that the tape does not.
+    pub seed: Seed,
+    /// Choices made in advance.
+    pub tape: Option<Tape>,
+    /// Whether the outcome has a tape of all choices.
+    pub is_recorded: bool,
+    /// Whether the outcome has the last events in words. Slower.
+    pub is_verbose: bool,
+    /// How long frames take.
+    pub links: LinkProfile,
+    /// Events after which the run is given up: it does not get anywhere.
+    pub event_budget: u64,
+    /// Virtual time after which the run is given up.
+    pub time_max: Duration,
+    /// Real time after which the run is given up: it does not even produce events.
+    pub watchdog: Duration,
+}
+
+impl RunOptions {
+    /// Returns the usual options for `seed`: ten million events, one hour of virtual time, one
+    /// minute of real time.
+    pub fn new(seed: Seed) -> Self {
+        Self {
+            seed,
+            tape: None,
+            is_recorded: false,
+            is_verbose: false,
+            links: LinkProfile::default(),
+            event_budget: 10_000_000,
+            time_max: Duration::from_secs(3_600),
+            watchdog: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome<T> {
+    /// What the story returned, or why it could not.
+    pub result: Result<T, RunError>,
+    /// The hash over everything that happened.
+    pub hash: u128,
+    /// How many events that were.
+    pub event_count: u64,
+    /// Virtual time that passed.
+    pub virtual_time: Duration,
+    /// All choices, if the run was recorded.
+    pub tape: Tape,
+    /// The last events in words, if the run was verbose.
+    pub log: Vec<LogEntry>,
+}
+
+/// Why a run did not end well.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RunError {
+    /// A check spoke up.
+    #[error("{check}: {reason}")]
+    Failed {
+        /// Which.
+        check: &'static str,
+        /// What it said.
+        reason: String,
+        /// When, in virtual time.
+        at: Duration,
+    },
+    /// Too much happened: a livelock.
+    #[error("livelock: more than {budget} events")]
+    EventBudget {
+        /// The budget.
+        budget: u64,
+    },
+    /// Too much virtual time passed.
+    #[error("the story was not over after {limit:?} of virtual time")]
+    TimeLimit {
+        /// The limit.
+        limit: Duration,
+    },
+    /// Too much real time passed without an end: a task does not come back.
+    #[error("livelock: the run did not end within {limit:?} of real time")]
+    Watchdog {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The story itself panicked.
+    #[error("the story panicked: {message}")]
+    Panicked {
+        /// Its words.
+        message: String,
+    },
+}
+
+/// The name of threads on which runs happen; panics there are part of the simulation.
+const THREAD_NAME: &str = "simulated-run";
+
+/// Runs `story` in a world of its own, on a thread of its own.
+///
+/// # Determinism
+///
+/// The outcome is a function of the options and the story. Runs on other threads do not matter.
+pub fn run<T, F, S>(options: RunOptions, story: F) -> Outcome<T>
+where
+    T: Send + 'static,
+    F: FnOnce(World) -> S + Send + 'static,
+    S: Future<Output = T> + 'static,
+{
+    silence_panics();
+    let (sender, receiver) = mpsc::channel();
+    let limit = options.watchdog;
+    let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
+    let spawned = thread.spawn(move || {
+        // Nobody listens any more when the watchdog was faster.
+        let _ = sender.send(run_here(options, story));
+    });
+    let handle = spawned.expect("the system can start a thread");
+    match receiver.recv_timeout(limit) {
+        Ok(outcome) => {
+            // The thread has nothing left to do but to end.
+            let _ = handle.join();
+            outcome
+        }
+        Err(error) => Outcome {
+            result: Err(match error {
+                mpsc::RecvTimeoutError::Timeout => RunError::Watchdog { limit },
+                mpsc::RecvTimeoutError::Disconnected => {
+                    RunError::Panicked { message: "the executor gave up".to_owned() }
+                }
+            }),
+            hash: 0,
+            event_count: 0,
+            virtual_time: Duration::ZERO,
+            tape: Tape::default(),
+            log: Vec::new(),
+        },
+    }
+}
+
+fn run_here<T, F, S>(options: RunOptions, story: F) -> Outcome<T>
+where
+    F: FnOnce(World) -> S,
+    S: Future<Output = T> + 'static,
+{
+    // The first statement on this thread: the executor seeds the thread's hash maps.
+    let runtime = Runtime::with_seed_and_config(options.seed.0, madsim::Config::default());
+    let RunOptions { seed, tape, is_recorded, is_verbose, links, event_budget, .. } = options;
+    let choices = Choices::new(seed.0, tape, is_recorded);
+    let state = State::new(choices, links, event_budget).verbose(is_verbose);
+    let apart = runtime.create_node().name("world").build();
+    let time = runtime.block_on(async { TimeHandle::current() });
+    let shared = Shared::new(state, time, apart.clone());
+    let world = World { shared: shared.clone() };
+    let result = panic::catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(conduct(shared.clone(), options.time_max, story(world)))
+    }));
+    let result = result.unwrap_or_else(|panic| Err(RunError::Panicked { message: message(panic) }));
+    let virtual_time = shared.now();
+    let handles: Vec<_> = {
+        let mut state = shared.lock();
+        // From here on, what destructors do has no effect.
+        state.nodes.iter_mut().for_each(|node| node.condition = crate::node::Condition::Dead);
+        state.nodes.iter().map(|node| node.handle.id()).collect()
+    };
+    let (hash, event_count, log) = {
+        let mut state = shared.lock();
+        (state.trace.hash(), state.trace.event_count(), state.trace.take_log())
+    };
+    // Tasks that are alive when the runtime is dropped are never freed.
+    runtime.block_on(async move {
+        handles.into_iter().for_each(|id| Handle::current().kill(id));
+        Handle::current().kill(apart.id());
+    });
+    let empty = State::new(Choices::new(0, None, false), LinkProfile::default(), 0);
+    let state = std::mem::replace(&mut *shared.lock(), empty);
+    shared.forget_listeners();
+    Outcome { result, hash, event_count, virtual_time, tape: state.choices.into_tape(), log }
+}
+
+/// Runs the story until it ends, the run fails, or time is up.
+async fn conduct<T>(
+    shared: Shared,
+    limit: Duration,
+    story: impl Future<Output = T>,
+) -> Result<T, RunError> {
+    let failure = || shared.lock().failure.clone();
+    let stopped = async {
+        match select(pin!(shared.failed()), shared.sleep_until(limit)).await {
+            Either::Left(_) => failure().expect("the run has failed"),
+            Either::Right(_) => RunError::TimeLimit { limit },
+        }
+    };
+    match select(pin!(stopped), pin!(story)).await {
+        Either::Left((error, _)) => Err(error),
+        Either::Right((value, _)) => failure().map_or(Ok(value), Err),
+    }
+}
+
+fn message(panic: Box<dyn Any + Send>) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}
+
+/// Panics on threads of runs are values; those on other threads are reported as ever.
+fn silence_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let report = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if thread::current().name() != Some(THREAD_NAME) {
+                report(info);
+            }
+        }));
+    });
+}
