@@ -179,10 +179,10 @@ pub(crate) async fn execute(job: Job) -> Result<JobHandle, Error> {
     let (for_coordinator, for_worker) = (job.clone(), job);
     let (on_coordinator, on_worker) = (coordinator_node.clone(), worker_node.clone());
     let coordinator = coordinator_node.spawn("coordinator", async move {
-        coordinate(on_coordinator, listener, &for_coordinator, request_receiver, status_sender).await
+        coordinate(on_coordinator, listener, &for_coordinator, request_receiver, status_sender)
+            .await
     });
-    let worker = worker_node.spawn("worker", async move {
-        worker(on_worker, &for_worker, address, slot_count).await
-    });
+    let worker = worker_node
+        .spawn("worker", async move { worker(on_worker, &for_worker, address, slot_count).await });
     Ok(JobHandle { status, requests, coordinator, worker, directory })
 }

@@ -1,14 +1,14 @@
 //! All scenarios.
 
-mod calm;
-mod chaos;
-mod coordinator_crash;
-mod flights;
-mod late_events;
-mod lost_barrier;
-mod partition;
-mod worker_crash;
-mod zombie_worker;
+pub mod calm;
+pub mod chaos;
+pub mod coordinator_crash;
+pub mod flights;
+pub mod late_events;
+pub mod lost_barrier;
+pub mod partition;
+pub mod worker_crash;
+pub mod zombie_worker;
 
 use crate::Scenario;
 

@@ -12,6 +12,7 @@
 
 pub mod catalog;
 pub mod checks;
+pub mod cluster;
 pub mod faults;
 pub mod jobs;
 mod replay_file;

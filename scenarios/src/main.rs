@@ -24,7 +24,11 @@ const SHOWN_FAILURE_COUNT: usize = 5;
 const FAILURES: &str = "target/floodmark-failures";
 
 #[derive(Parser)]
-#[command(name = "floodmark", version, about = "Stories of a stream processor's cluster, seed by seed")]
+#[command(
+    name = "floodmark",
+    version,
+    about = "Stories of a stream processor's cluster, seed by seed"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -166,11 +170,8 @@ fn run_one(name: &str, seed: u64, path: Option<&Path>, json: bool) -> Result<boo
 
 fn replay(path: &Path, json: bool) -> Result<bool, String> {
     let file = ReplayFile::read(path).map_err(|error| error.to_string())?;
-    let options = RunOptions {
-        faults: Some(file.faults),
-        tape: Some(file.tape),
-        ..RunOptions::default()
-    };
+    let options =
+        RunOptions { faults: Some(file.faults), tape: Some(file.tape), ..RunOptions::default() };
     let report = run(find(&file.scenario)?, file.seed, &options);
     show(&report, json);
     let hash = format!("{:032x}", report.hash);

@@ -60,7 +60,7 @@ pub struct Failure {
 }
 
 /// The commit that the binary was built from; a seed means nothing without it.
-pub const COMMIT: &str = match option_env!("FLOODMARK_COMMIT") {
+pub(crate) const COMMIT: &str = match option_env!("FLOODMARK_COMMIT") {
     Some(commit) => commit,
     None => "unknown",
 };
@@ -112,7 +112,12 @@ impl fmt::Display for RunReport {
         };
         writeln!(f, "FAILED {scenario}, seed {seed}, commit {COMMIT}")?;
         writeln!(f, "  {check}: {reason}")?;
-        writeln!(f, "  at {:.3} s of simulated time, event {}", at.as_secs_f64(), self.event_count)?;
+        writeln!(
+            f,
+            "  at {:.3} s of simulated time, event {}",
+            at.as_secs_f64(),
+            self.event_count
+        )?;
         writeln!(f, "  faults:")?;
         for fault in &self.faults.0 {
             writeln!(f, "    {fault}")?;

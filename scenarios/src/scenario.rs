@@ -45,9 +45,7 @@ pub mod probes {
     /// An attempt began from a checkpoint.
     pub const RESTORED: Probe = Probe {
         name: "restored",
-        is_reached: |event| {
-            matches!(event, RuntimeEvent::AttemptStarted { restored: Some(_), .. })
-        },
+        is_reached: |event| matches!(event, RuntimeEvent::AttemptStarted { restored: Some(_), .. }),
     };
 
     /// A worker was given up.
@@ -113,9 +111,7 @@ pub mod probes {
     /// Records came too late for their window.
     pub const LATE_RECORDS: Probe = Probe {
         name: "late_records",
-        is_reached: |event| {
-            matches!(event, RuntimeEvent::RecordsCounted { late, .. } if 0 < *late)
-        },
+        is_reached: |event| matches!(event, RuntimeEvent::RecordsCounted { late, .. } if 0 < *late),
     };
 
     /// A subtask went on with the event time it had reached before a failure.

@@ -136,7 +136,8 @@ pub fn sweep(
                     let scenario = options.scenarios[turn];
                     let seed = options.seeds.start + index / options.scenarios.len() as u64;
                     let is_repeated = seed % REPEAT_EVERY == 0;
-                    let report = run(scenario, seed, &RunOptions { is_repeated, ..RunOptions::default() });
+                    let report =
+                        run(scenario, seed, &RunOptions { is_repeated, ..RunOptions::default() });
                     on_run(&report);
                     let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
                     summary.add(scenario, report);

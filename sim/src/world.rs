@@ -208,7 +208,9 @@ impl Shared {
             state.faults.waiting = waiting;
             let due: Vec<(String, u32, oneshot::Sender<()>)> = due;
             // A fault that was healed meanwhile no longer waits.
-            due.into_iter().for_each(|(_, _, sender)| drop(sender.send(())));
+            for (_, _, sender) in due {
+                let _ = sender.send(());
+            }
             state.name(life.node)
         };
         let seen = Seen {

@@ -1,8 +1,8 @@
 //! What is written is read, and what was damaged is refused.
 
 use floodmark_model::{
-    Attempt, Barrier, ChannelId, CheckpointId, EdgeId, Element, Record, SubtaskId, Term,
-    Timestamp, VertexId, WorkerId,
+    Attempt, Barrier, ChannelId, CheckpointId, EdgeId, Element, Record, SubtaskId, Term, Timestamp,
+    VertexId, WorkerId,
 };
 use floodmark_wire::{
     DataFrame, StoredFile, SubtaskReport, SubtaskStatus, ToCoordinator, ToWorker, decode_data,
@@ -43,9 +43,13 @@ fn to_coordinator() -> impl Strategy<Value = ToCoordinator> {
         Just(SubtaskStatus::Finished),
         any::<String>().prop_map(|reason| SubtaskStatus::Failed { reason }),
     ];
-    let report = (subtask(), status).prop_map(|(subtask, status)| SubtaskReport { subtask, status });
-    let file = any::<(String, u64, u64)>()
-        .prop_map(|(key, size_bytes, checksum)| StoredFile { key, size_bytes, checksum });
+    let report =
+        (subtask(), status).prop_map(|(subtask, status)| SubtaskReport { subtask, status });
+    let file = any::<(String, u64, u64)>().prop_map(|(key, size_bytes, checksum)| StoredFile {
+        key,
+        size_bytes,
+        checksum,
+    });
     prop_oneof![
         (any::<u64>(), attempt(), prop::collection::vec(report, 0..5)).prop_map(
             |(worker, attempt, subtasks)| ToCoordinator::Heartbeat {

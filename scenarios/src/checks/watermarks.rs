@@ -62,9 +62,9 @@ impl Check for Watermarks {
             RuntimeEvent::ChannelWatermark { attempt, channel, watermark } => {
                 let last = self.channels.insert(*channel, (*attempt, *watermark));
                 match last {
-                    Some((same, last)) if same == *attempt && *watermark <= last => Err(format!(
-                        "{channel} in {attempt}: watermark {watermark} follows {last}"
-                    )),
+                    Some((same, last)) if same == *attempt && *watermark <= last => {
+                        Err(format!("{channel} in {attempt}: watermark {watermark} follows {last}"))
+                    }
                     _ => Ok(()),
                 }
             }

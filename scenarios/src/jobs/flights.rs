@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use floodmark::{
     Aggregate, Environment, FileSink, Malformed, OutputTag, TextFile, Tumbling, WatermarkStrategy,
+    Window,
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,9 @@ pub struct Flight {
     delay_min: i64,
     distance_mi: u32,
 }
+
+/// A row of the result: carrier and airport, the hour, and what was summed up in it.
+type Hour = ((String, String), Window, (u64, i64));
 
 /// Departures and the sum of their delays.
 #[derive(Clone)]
@@ -91,8 +95,8 @@ pub fn build(env: &Environment, input: &str, output: &str, rate: Option<u32>) {
     late.sink("late", FileSink::new(&format!("{output}/late"), late_line));
     hours.sink(
         "departures",
-        FileSink::new(&format!("{output}/departures"), |((carrier, origin), window, sum)| {
-            let (count, delay_min): &(u64, i64) = sum;
+        FileSink::new(&format!("{output}/departures"), |row: &Hour| {
+            let ((carrier, origin), window, (count, delay_min)) = row;
             departures_line((carrier, origin), window.start.0, *count, *delay_min)
         }),
     );

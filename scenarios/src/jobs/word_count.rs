@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use floodmark::{Environment, FileSink, Generator, Stream, Tumbling, WatermarkStrategy};
+use floodmark::{Environment, FileSink, Generator, Stream, Tumbling, WatermarkStrategy, Window};
 
 use super::{PreparedJob, ScenarioJob, mix, no_law};
 
@@ -70,10 +70,8 @@ fn build(env: &Environment, seed: u64, count: u64, rate: u32) {
         .uid("count")
         .sink(
             "counts",
-            FileSink::new(OUTPUT, |(word, window, count)| {
-                let start: i64 = floodmark::Window::clone(window).start.0;
-                let (word, count): (&String, &u64) = (word, count);
-                format!("{word},{start},{count}")
+            FileSink::new(OUTPUT, |(word, window, count): &(String, Window, u64)| {
+                format!("{word},{},{count}", window.start.0)
             }),
         );
 }

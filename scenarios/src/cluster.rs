@@ -1,0 +1,283 @@
+//! A simulated cluster: a coordinator and workers on nodes that can be killed, and a job on them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use floodmark::{
+    Error, Job, RuntimeEvent,
+    platform::{Address, BoxFuture, Machine},
+};
+use floodmark_sim::{FaultPlan, RunError, RunOptions, Seed, Tape, World};
+
+use crate::{
+    Counts, Probe,
+    checks::{self, Check},
+    jobs::Lines,
+};
+
+/// The node that coordinates.
+pub const COORDINATOR: &str = "coordinator";
+
+/// The port on which the coordinator listens.
+const COORDINATOR_PORT: u16 = 7000;
+
+/// Slots of a worker: enough that the others can take over when one is lost.
+const SLOT_COUNT: u32 = 2;
+
+/// Pause before a process that ended is started again.
+const SUPERVISOR_PAUSE: Duration = Duration::from_millis(300);
+
+/// Virtual time after which everything heals, whatever the plan says.
+const HEAL_AT: Duration = Duration::from_secs(12);
+
+/// How often the story looks whether the job has ended.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Returns the name of worker `number`, from 1.
+pub fn worker(number: u16) -> String {
+    format!("worker-{number}")
+}
+
+/// What is the same for all runs of a seed.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    pub(crate) job: Job,
+    /// Objects that exist before the job starts.
+    pub(crate) objects: Vec<(String, Vec<u8>)>,
+    pub(crate) worker_count: u16,
+    /// Virtual time in which the job must end after everything has healed.
+    pub(crate) finishes_within: Duration,
+}
+
+/// What is different in each run.
+#[derive(Clone, Default)]
+pub(crate) struct Trial {
+    pub(crate) seed: u64,
+    pub(crate) faults: FaultPlan,
+    pub(crate) tape: Option<Tape>,
+    pub(crate) is_recorded: bool,
+    pub(crate) is_verbose: bool,
+    pub(crate) probes: &'static [Probe],
+}
+
+/// What a run came to.
+pub(crate) struct Ending {
+    pub(crate) seed: u64,
+    pub(crate) result: Result<(), RunError>,
+    pub(crate) hash: u128,
+    pub(crate) virtual_time: Duration,
+    pub(crate) event_count: u64,
+    pub(crate) counts: Counts,
+    pub(crate) reached: BTreeSet<&'static str>,
+    pub(crate) tape: Tape,
+    pub(crate) log: Vec<String>,
+    /// Content of all objects under `output/`, by key.
+    output: BTreeMap<String, Bytes>,
+}
+
+impl Ending {
+    /// Returns the committed lines of some directories.
+    pub(crate) fn lines(&self, directories: impl Iterator<Item = &'static str>) -> Lines {
+        let lines_of = |directory: &str| {
+            let prefix = format!("{directory}/part-");
+            let parts = self.output.iter().filter(|(key, _)| key.starts_with(&prefix));
+            let lines = parts.flat_map(|(_, content)| {
+                String::from_utf8_lossy(content).lines().map(str::to_owned).collect::<Vec<_>>()
+            });
+            lines.collect()
+        };
+        directories.map(|directory| (directory, lines_of(directory))).collect()
+    }
+}
+
+/// What listens to the events of a run.
+struct Watch {
+    checks: Vec<Box<dyn Check>>,
+    probes: &'static [Probe],
+    counts: Counts,
+    reached: BTreeSet<&'static str>,
+    /// How the job ended, once it has.
+    ended: Option<Option<String>>,
+}
+
+impl Watch {
+    fn new(job: &Job, probes: &'static [Probe]) -> Self {
+        Self {
+            checks: checks::all(job.graph()),
+            probes,
+            counts: Counts::default(),
+            reached: BTreeSet::new(),
+            ended: None,
+        }
+    }
+
+    fn on_event(&mut self, event: &RuntimeEvent) -> Result<(), (&'static str, String)> {
+        for probe in self.probes {
+            if !self.reached.contains(probe.name) && (probe.is_reached)(event) {
+                self.reached.insert(probe.name);
+            }
+        }
+        match event {
+            RuntimeEvent::AttemptStarted { restored, .. } => {
+                self.counts.attempts += 1;
+                self.counts.recoveries += u64::from(restored.is_some());
+            }
+            RuntimeEvent::ManifestStored { .. } => self.counts.checkpoints += 1,
+            RuntimeEvent::JobEnded { failure } => self.ended = Some(failure.clone()),
+            _ => {}
+        }
+        self.checks
+            .iter_mut()
+            .try_for_each(|check| check.on_event(event).map_err(|reason| (check.name(), reason)))
+    }
+}
+
+type SharedWatch = Arc<Mutex<Watch>>;
+
+fn lock(watch: &SharedWatch) -> MutexGuard<'_, Watch> {
+    // A run is one thread; a panic in it ends the run.
+    watch.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Cluster {
+    /// Runs the cluster once.
+    pub(crate) fn simulate(&self, trial: Trial) -> Ending {
+        let Trial { seed, faults, tape, is_recorded, is_verbose, probes } = trial;
+        let watch = Arc::new(Mutex::new(Watch::new(&self.job, probes)));
+        let options = RunOptions { tape, is_recorded, is_verbose, ..RunOptions::new(Seed(seed)) };
+        let (cluster, watching) = (self.clone(), watch.clone());
+        let outcome = floodmark_sim::run(options, move |world| async move {
+            cluster.tell(world, &faults, &watching).await
+        });
+        let mut watch = lock(&watch);
+        let (result, output) = match outcome.result {
+            Ok((verdict, output)) => (verdict, output),
+            Err(error) => (Err(error), BTreeMap::new()),
+        };
+        let counts = Counts { lines: line_count(&output), ..watch.counts };
+        Ending {
+            seed,
+            result,
+            hash: outcome.hash,
+            virtual_time: outcome.virtual_time,
+            event_count: outcome.event_count,
+            counts,
+            reached: std::mem::take(&mut watch.reached),
+            tape: outcome.tape,
+            log: outcome.log.iter().map(ToString::to_string).collect(),
+            output,
+        }
+    }
+
+    /// The story: start everything, let the faults happen, heal, and wait for the job to end.
+    async fn tell(
+        self,
+        world: World,
+        faults: &FaultPlan,
+        watch: &SharedWatch,
+    ) -> (Result<(), RunError>, BTreeMap<String, Bytes>) {
+        for (key, content) in &self.objects {
+            world.preload(key, Bytes::from(content.clone()));
+        }
+        listen(&world, watch);
+        self.start(&world);
+        world.schedule(faults);
+        let has_ended = || lock(watch).ended.is_some();
+        while world.now() < HEAL_AT && world.has_faults() && !has_ended() {
+            world.sleep(LOOK_INTERVAL).await;
+        }
+        world.heal();
+        let deadline = world.now() + self.finishes_within;
+        while world.now() < deadline && !has_ended() {
+            world.sleep(LOOK_INTERVAL).await;
+        }
+        let verdict = self.verdict(&world, watch);
+        (verdict, output(&world))
+    }
+
+    fn start(&self, world: &World) {
+        let job = self.job.clone();
+        world.add_node(COORDINATOR, move |machine| coordinate(machine, job.clone()));
+        for number in 1..=self.worker_count {
+            let job = self.job.clone();
+            world.add_node(&worker(number), move |machine| work(machine, job.clone()));
+        }
+    }
+
+    fn verdict(&self, world: &World, watch: &SharedWatch) -> Result<(), RunError> {
+        let mut watch = lock(watch);
+        let failed = |check, reason| Err(RunError::Failed { check, reason, at: world.now() });
+        match &watch.ended {
+            None => failed(
+                "liveness",
+                format!(
+                    "the job has not ended {:?} after everything had healed; {} checkpoints were \
+                     completed in {} attempts",
+                    self.finishes_within, watch.counts.checkpoints, watch.counts.attempts
+                ),
+            ),
+            Some(Some(reason)) => {
+                failed("liveness", format!("the job ended in a failure: {reason}"))
+            }
+            Some(None) => match watch
+                .checks
+                .iter_mut()
+                .find_map(|check| check.on_end().err().map(|reason| (check.name(), reason)))
+            {
+                Some((check, reason)) => failed(check, reason),
+                None => Ok(()),
+            },
+        }
+    }
+}
+
+/// Lets the checks hear what happens.
+fn listen(world: &World, watch: &SharedWatch) {
+    let (listening, watch) = (world.clone(), watch.clone());
+    world.listen(move |seen| {
+        let Some(event) = seen.observation.as_any().downcast_ref::<RuntimeEvent>() else { return };
+        if let Err((check, reason)) = lock(&watch).on_event(event) {
+            listening.fail(check, reason);
+        }
+    });
+}
+
+/// What the coordinator's node runs: a coordinator, under a supervisor that starts it again.
+fn coordinate(machine: Machine, job: Job) -> BoxFuture<()> {
+    Box::pin(async move {
+        loop {
+            match floodmark::coordinator(machine.clone(), &job, COORDINATOR_PORT).await {
+                Ok(()) | Err(Error::JobFailed { .. }) => return,
+                Err(_) => machine.sleep(SUPERVISOR_PAUSE).await,
+            }
+        }
+    })
+}
+
+/// What a worker's node runs.
+fn work(machine: Machine, job: Job) -> BoxFuture<()> {
+    Box::pin(async move {
+        let coordinator = Address(format!("{COORDINATOR}:{COORDINATOR_PORT}"));
+        while floodmark::worker(machine.clone(), &job, coordinator.clone(), SLOT_COUNT)
+            .await
+            .is_err()
+        {
+            machine.sleep(SUPERVISOR_PAUSE).await;
+        }
+    })
+}
+
+fn output(world: &World) -> BTreeMap<String, Bytes> {
+    let keys = world.peek_list("output").into_iter();
+    keys.filter_map(|key| Some((key.clone(), world.peek(&key)?))).collect()
+}
+
+fn line_count(output: &BTreeMap<String, Bytes>) -> u64 {
+    let lines =
+        output.values().map(|content| content.iter().filter(|byte| **byte == b'\n').count());
+    lines.sum::<usize>() as u64
+}

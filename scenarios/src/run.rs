@@ -1,0 +1,131 @@
+//! One run of a scenario: a cluster, its faults, and the checks.
+
+use std::time::Duration;
+
+use floodmark_sim::{FaultPlan, RunError, Tape};
+
+use crate::{
+    Counts, Failure, RunReport, Scenario,
+    checks::exactly_once,
+    cluster::{Cluster, Ending, Trial},
+    jobs::{Lines, PreparedJob},
+};
+
+/// How a scenario is run.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Faults in place of those of the scenario.
+    pub faults: Option<FaultPlan>,
+    /// Choices made in advance.
+    pub tape: Option<Tape>,
+    /// Whether the report has a tape of all choices.
+    pub is_recorded: bool,
+    /// Whether the run is done twice, to see whether it does the same.
+    pub is_repeated: bool,
+}
+
+/// Runs one seed of a scenario.
+pub fn run(scenario: &'static Scenario, seed: u64, options: &RunOptions) -> RunReport {
+    let prepared = (scenario.job(seed).prepare)(seed, scenario.size);
+    let faults = options.faults.clone().unwrap_or_else(|| (scenario.faults)(seed));
+    let cluster = cluster(scenario, seed, &prepared);
+    let trial = Trial {
+        seed,
+        faults: faults.clone(),
+        tape: options.tape.clone(),
+        is_recorded: options.is_recorded,
+        is_verbose: false,
+        probes: scenario.must_reach,
+    };
+    let ending = cluster.simulate(trial.clone());
+    let verdict = judge(&cluster, &prepared, &ending).and_then(|()| {
+        if options.is_repeated { repeat(&cluster, &trial, &ending) } else { Ok(()) }
+    });
+    let mut report = RunReport {
+        scenario: scenario.name,
+        seed,
+        hash: ending.hash,
+        virtual_time: ending.virtual_time,
+        event_count: ending.event_count,
+        counts: Counts { faults: faults.0.len() as u64, ..ending.counts },
+        reached: ending.reached,
+        faults,
+        tape: ending.tape,
+        failure: verdict.err(),
+    };
+    if let Some(failure) = &mut report.failure {
+        // The same run once more, for the sake of its words.
+        failure.log = cluster.simulate(Trial { is_verbose: true, ..trial }).log;
+    }
+    report
+}
+
+fn cluster(scenario: &Scenario, seed: u64, prepared: &PreparedJob) -> Cluster {
+    let environment = scenario.environment(seed);
+    (prepared.build)(&environment);
+    let job = environment.build(scenario.job(seed).name);
+    Cluster {
+        job: job.expect("the jobs of scenarios are well-formed"),
+        objects: prepared.objects.clone(),
+        worker_count: scenario.worker_count,
+        finishes_within: scenario.finishes_within,
+    }
+}
+
+/// Compares what a run wrote with what it had to write.
+fn judge(cluster: &Cluster, prepared: &PreparedJob, ending: &Ending) -> Result<(), Failure> {
+    let at = ending.virtual_time;
+    if let Err(error) = &ending.result {
+        return Err(failure_of(error, at));
+    }
+    let speaks = |check: &str, reason: String| Failure {
+        check: check.to_owned(),
+        reason,
+        at,
+        log: Vec::new(),
+    };
+    let actual = ending.lines(prepared.expected.keys().copied());
+    exactly_once(&actual, &prepared.expected)
+        .map_err(|reason| speaks("exactly_once", format!("against the naive model: {reason}")))?;
+    let calm = calm_lines(cluster, prepared, ending).map_err(|error| failure_of(&error, at))?;
+    exactly_once(&actual, &calm).map_err(|reason| {
+        speaks("exactly_once", format!("against the run without faults: {reason}"))
+    })?;
+    (prepared.law)(&actual).map_err(|reason| speaks("law_of_the_job", reason))
+}
+
+/// Returns what the same cluster writes when nothing goes wrong.
+fn calm_lines(
+    cluster: &Cluster,
+    prepared: &PreparedJob,
+    ending: &Ending,
+) -> Result<Lines, RunError> {
+    let calm = cluster.simulate(Trial { seed: ending.seed, ..Trial::default() });
+    let lines = calm.lines(prepared.expected.keys().copied());
+    calm.result.map(|()| lines)
+}
+
+/// Runs a trial again and compares the hashes.
+fn repeat(cluster: &Cluster, trial: &Trial, first: &Ending) -> Result<(), Failure> {
+    let second = cluster.simulate(trial.clone());
+    if second.hash == first.hash {
+        return Ok(());
+    }
+    Err(Failure {
+        check: "determinism".to_owned(),
+        reason: format!("one seed, two runs: {:032x} and {:032x}", first.hash, second.hash),
+        at: first.virtual_time,
+        log: Vec::new(),
+    })
+}
+
+fn failure_of(error: &RunError, end: Duration) -> Failure {
+    let (check, reason, at) = match error {
+        RunError::Failed { check, reason, at } => ((*check).to_owned(), reason.clone(), *at),
+        RunError::EventBudget { .. } | RunError::TimeLimit { .. } | RunError::Watchdog { .. } => {
+            ("liveness".to_owned(), error.to_string(), end)
+        }
+        RunError::Panicked { .. } => ("panic".to_owned(), error.to_string(), end),
+    };
+    Failure { check, reason, at, log: Vec::new() }
+}
