@@ -11,7 +11,7 @@ use floodmark::{
     Error, Job, RuntimeEvent,
     platform::{Address, BoxFuture, Machine},
 };
-use floodmark_sim::{FaultPlan, RunError, RunOptions, Seed, Tape, World};
+use floodmark_sim::{FaultPlan, LogEntry, RunError, RunOptions, Seed, Tape, World};
 
 use crate::{
     Counts, Probe,
@@ -33,6 +33,9 @@ const SUPERVISOR_PAUSE: Duration = Duration::from_millis(300);
 
 /// Virtual time after which everything heals, whatever the plan says.
 const HEAL_AT: Duration = Duration::from_secs(12);
+
+/// Events that a failure shows.
+const SHOWN_EVENT_COUNT: usize = 25;
 
 /// How often the story looks whether the job has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -168,7 +171,7 @@ impl Cluster {
             counts,
             reached: std::mem::take(&mut watch.reached),
             tape: outcome.tape,
-            log: outcome.log.iter().map(ToString::to_string).collect(),
+            log: notable(&outcome.log),
             output,
         }
     }
@@ -271,13 +274,21 @@ fn work(machine: Machine, job: Job) -> BoxFuture<()> {
     })
 }
 
+/// Returns the last events worth reading: watermarks come by the dozen.
+fn notable(log: &[LogEntry]) -> Vec<String> {
+    let notable = log.iter().filter(|entry| !entry.text.starts_with("watermark "));
+    let lines: Vec<String> = notable.map(ToString::to_string).collect();
+    lines[lines.len().saturating_sub(SHOWN_EVENT_COUNT)..].to_vec()
+}
+
 fn output(world: &World) -> BTreeMap<String, Bytes> {
     let keys = world.peek_list("output").into_iter();
     keys.filter_map(|key| Some((key.clone(), world.peek(&key)?))).collect()
 }
 
+/// Returns the number of committed lines.
 fn line_count(output: &BTreeMap<String, Bytes>) -> u64 {
-    let lines =
-        output.values().map(|content| content.iter().filter(|byte| **byte == b'\n').count());
+    let visible = output.iter().filter(|(key, _)| key.contains("/part-"));
+    let lines = visible.map(|(_, content)| content.iter().filter(|byte| **byte == b'\n').count());
     lines.sum::<usize>() as u64
 }

@@ -65,7 +65,7 @@ pub fn frames(kind: &str) -> LinkSelector {
 /// fault there are at all, then how many of each, and when.
 pub fn swarm(seed: u64, worker_count: u16) -> FaultPlan {
     let draw = Draw::new(seed);
-    let count = 1 + draw.below("fault count", 6);
+    let count = 1 + draw.below("fault count", 8);
     let kinds: Vec<u64> =
         (0..KIND_COUNT).filter(|kind| draw.percent(&format!("kind {kind}"), 45)).collect();
     if kinds.is_empty() {
@@ -90,7 +90,7 @@ pub fn swarm(seed: u64, worker_count: u16) -> FaultPlan {
 }
 
 /// How many kinds `fault_of` knows.
-const KIND_COUNT: u64 = 13;
+const KIND_COUNT: u64 = 15;
 
 fn fault_of(draw: Draw, number: u64, kind: u64, worker_count: u16) -> Fault {
     let name = |what: &str| format!("{what} {number}");
@@ -151,6 +151,8 @@ fn fault_of(draw: Draw, number: u64, kind: u64, worker_count: u16) -> Fault {
             drift_ppm: i32::try_from(draw.below(&name("drift"), 100_000)).expect("a tenth")
                 - 50_000,
         },
+        13 => Fault::Clog { link, lasts },
+        14 => Fault::Slow { link, extra: draw.millis(&name("extra"), 5, 400), lasts },
         _ => unreachable!("there are {KIND_COUNT} kinds"),
     }
 }

@@ -356,7 +356,7 @@ mod tests {
         let mut got = String::new();
         for (second, action) in script {
             let line = step(&mut checkpoints, Duration::from_secs(*second), action);
-            writeln!(got, "{second:>3} {line}").unwrap();
+            writeln!(got, "{second:<3} {line}").unwrap();
         }
         want.assert_eq(&got);
     }
@@ -375,14 +375,14 @@ mod tests {
                 (24, Do::Time),
             ],
             expect![[r#"
-                  0 due Some(10s)
-                 10 Trigger { checkpoint: CheckpointId(7), is_final: false }
-                 18 Accepted
-                 18 Ignored
-                 18 Complete { is_final: false, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
-                 19 Completed { checkpoint: CheckpointId(7), is_final: false }
-                 20 None
-                 24 Trigger { checkpoint: CheckpointId(8), is_final: false }
+                0   due Some(10s)
+                10  Trigger { checkpoint: CheckpointId(7), is_final: false }
+                18  Accepted
+                18  Ignored
+                18  Complete { is_final: false, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
+                19  Completed { checkpoint: CheckpointId(7), is_final: false }
+                20  None
+                24  Trigger { checkpoint: CheckpointId(8), is_final: false }
             "#]],
         );
     }
@@ -392,10 +392,10 @@ mod tests {
         check(
             &[(0, Do::Start), (10, Do::Time), (11, Do::Decline(7, 1)), (11, Do::Ack(7, 0))],
             expect![[r#"
-                  0 due Some(10s)
-                 10 Trigger { checkpoint: CheckpointId(7), is_final: false }
-                 11 Some(Aborted { checkpoint: CheckpointId(7), reason: "subtask 0.1 declined: disk full", ends_attempt: false })
-                 11 Ignored
+                0   due Some(10s)
+                10  Trigger { checkpoint: CheckpointId(7), is_final: false }
+                11  Some(Aborted { checkpoint: CheckpointId(7), reason: "subtask 0.1 declined: disk full", ends_attempt: false })
+                11  Ignored
             "#]],
         );
     }
@@ -415,15 +415,15 @@ mod tests {
                 (75, Do::Time),
             ],
             expect![[r#"
-                  0 due Some(10s)
-                 10 Trigger { checkpoint: CheckpointId(7), is_final: false }
-                 11 Accepted
-                 40 Aborted(Aborted { checkpoint: CheckpointId(7), reason: "no snapshot of subtask 0.1 within 30s", ends_attempt: false })
-                 40 Ignored
-                 45 Trigger { checkpoint: CheckpointId(8), is_final: false }
-                 50 Accepted
-                 75 Complete { is_final: false, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
-                 75 None
+                0   due Some(10s)
+                10  Trigger { checkpoint: CheckpointId(7), is_final: false }
+                11  Accepted
+                40  Aborted(Aborted { checkpoint: CheckpointId(7), reason: "no snapshot of subtask 0.1 within 30s", ends_attempt: false })
+                40  Ignored
+                45  Trigger { checkpoint: CheckpointId(8), is_final: false }
+                50  Accepted
+                75  Complete { is_final: false, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
+                75  None
             "#]],
         );
     }
@@ -440,12 +440,12 @@ mod tests {
                 (21, Do::Decline(8, 0)),
             ],
             expect![[r#"
-                  0 due Some(10s)
-                 10 Trigger { checkpoint: CheckpointId(7), is_final: false }
-                 11 Some(Aborted { checkpoint: CheckpointId(7), reason: "subtask 0.0 declined: disk full", ends_attempt: false })
-                 11 None
-                 20 Trigger { checkpoint: CheckpointId(8), is_final: false }
-                 21 Some(Aborted { checkpoint: CheckpointId(8), reason: "subtask 0.0 declined: disk full", ends_attempt: true })
+                0   due Some(10s)
+                10  Trigger { checkpoint: CheckpointId(7), is_final: false }
+                11  Some(Aborted { checkpoint: CheckpointId(7), reason: "subtask 0.0 declined: disk full", ends_attempt: false })
+                11  None
+                20  Trigger { checkpoint: CheckpointId(8), is_final: false }
+                21  Some(Aborted { checkpoint: CheckpointId(8), reason: "subtask 0.0 declined: disk full", ends_attempt: true })
             "#]],
         );
     }
@@ -466,14 +466,14 @@ mod tests {
                 (110, Do::Stop),
             ],
             expect![[r#"
-                  0 due Some(10s)
-                 10 Trigger { checkpoint: CheckpointId(7), is_final: false }
-                 11 Accepted
-                 12 Complete { is_final: false, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
-                 13 aborts None
-                 99 None
-                 99 Completed { checkpoint: CheckpointId(7), is_final: false }
-                 99 due Some(109s)
+                0   due Some(10s)
+                10  Trigger { checkpoint: CheckpointId(7), is_final: false }
+                11  Accepted
+                12  Complete { is_final: false, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
+                13  aborts None
+                99  None
+                99  Completed { checkpoint: CheckpointId(7), is_final: false }
+                99  due Some(109s)
                 109 Trigger { checkpoint: CheckpointId(8), is_final: false }
                 110 aborts Some(CheckpointId(8))
             "#]],
@@ -500,20 +500,20 @@ mod tests {
                 (99, Do::Time),
             ],
             expect![[r#"
-                  0 due Some(10s)
-                 10 Trigger { checkpoint: CheckpointId(7), is_final: false }
-                 11 due Some(40s)
-                 11 None
-                 12 Accepted
-                 12 Complete { is_final: false, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
-                 13 Completed { checkpoint: CheckpointId(7), is_final: false }
-                 13 Trigger { checkpoint: CheckpointId(8), is_final: true }
-                 14 Some(Aborted { checkpoint: CheckpointId(8), reason: "subtask 0.0 declined: disk full", ends_attempt: false })
-                 15 Trigger { checkpoint: CheckpointId(9), is_final: true }
-                 15 Accepted
-                 15 Complete { is_final: true, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
-                 16 Completed { checkpoint: CheckpointId(9), is_final: true }
-                 99 None
+                0   due Some(10s)
+                10  Trigger { checkpoint: CheckpointId(7), is_final: false }
+                11  due Some(40s)
+                11  None
+                12  Accepted
+                12  Complete { is_final: false, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
+                13  Completed { checkpoint: CheckpointId(7), is_final: false }
+                13  Trigger { checkpoint: CheckpointId(8), is_final: true }
+                14  Some(Aborted { checkpoint: CheckpointId(8), reason: "subtask 0.0 declined: disk full", ends_attempt: false })
+                15  Trigger { checkpoint: CheckpointId(9), is_final: true }
+                15  Accepted
+                15  Complete { is_final: true, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
+                16  Completed { checkpoint: CheckpointId(9), is_final: true }
+                99  None
             "#]],
         );
     }

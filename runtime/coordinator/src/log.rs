@@ -6,7 +6,6 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use floodmark_model::CheckpointId;
 use floodmark_platform::{Machine, StoreError};
 use floodmark_wire::{LogEntry, decode_log_entry, name};
 
@@ -57,13 +56,6 @@ impl JobLog {
     pub(crate) async fn slots(&self) -> BTreeSet<u64> {
         let keys = self.list(&name::log(&self.storage, &self.job)).await;
         keys.iter().filter_map(|key| name::parse_log_slot(key)).collect()
-    }
-
-    /// Returns the newest checkpoint of which any snapshot is stored, complete or not.
-    pub(crate) async fn newest_snapshot(&self) -> Option<CheckpointId> {
-        let keys = self.list(&self.data_prefix()).await;
-        let checkpoints = keys.iter().filter_map(|key| name::parse_snapshot(key));
-        checkpoints.map(|(_, checkpoint)| checkpoint).max()
     }
 
     /// Returns what `slot` holds.

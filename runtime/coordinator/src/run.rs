@@ -1,8 +1,8 @@
-//! The life of a coordinator: it takes a term, recalls what is stored, and rules until the end.
+//! The life of a coordinator: it takes a term and rules until the end.
 
 use std::{error, pin::pin};
 
-use floodmark_model::{CheckpointConfig, CheckpointId, JobGraph, RuntimeEvent, Term};
+use floodmark_model::{CheckpointId, JobGraph, RuntimeEvent, Term};
 use floodmark_platform::{Listener, Machine};
 use futures_util::future::{Either, select};
 use tokio::sync::{mpsc, watch};
@@ -82,7 +82,8 @@ async fn accede(log: &JobLog, options: CoordinatorOptions) -> Result<Coordinator
     {
         return Err(Error::JobChanged { key: log.key(*slot), difference });
     }
-    Ok(recall(log, options, config, reign).await)
+    let next = CheckpointId::first_of(reign.term);
+    Ok(Coordinator::ruling(machine.now(), options, config, reign, next))
 }
 
 fn announce(machine: &Machine, term: Term) {
@@ -108,20 +109,6 @@ async fn take_term(log: &JobLog) -> Result<Reign, Error> {
         };
         command = candidate.on_event(event);
     }
-}
-
-/// Finds the first checkpoint id that nobody used, and begins to decide.
-async fn recall(
-    log: &JobLog,
-    options: CoordinatorOptions,
-    config: CheckpointConfig,
-    reign: Reign,
-) -> Coordinator {
-    // Snapshots of checkpoints that were never completed count as well.
-    let stored = log.newest_snapshot().await.unwrap_or_default();
-    let completed = reign.manifests.values().map(|manifest| manifest.checkpoint).max();
-    let next: CheckpointId = stored.max(completed.unwrap_or_default()).next();
-    Coordinator::ruling(log.machine().now(), options, config, reign, next)
 }
 
 /// Returns the first difference between the job graph in the log and the one to be run, in words.

@@ -3,6 +3,8 @@
 //! The simulator's checks are built on these events alone: an event must therefore tell the truth
 //! at the place where the thing happens, not where it was intended.
 
+use std::fmt;
+
 use crate::{Attempt, ChannelId, CheckpointId, SubtaskId, Term, Timestamp, WorkerId};
 
 /// The size and hash of one section of a snapshot.
@@ -17,7 +19,7 @@ pub struct SectionDigest {
 }
 
 /// One thing that happened. The variants of a checkpoint stand in the order of its life.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the fields are the ids of what the variant's sentence names")]
 pub enum RuntimeEvent {
     /// A coordinator began its reign.
@@ -157,4 +159,108 @@ impl From<&RuntimeEvent> for &'static str {
             RuntimeEvent::StaleRefused { .. } => "stale_refused",
         }
     }
+}
+
+/// In words, because a trace is read by people.
+impl fmt::Debug for RuntimeEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for RuntimeEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TermTaken { term } => write!(f, "{term} begins"),
+            Self::SteppedDown { held, current } => write!(f, "{held} ends: {current} rules"),
+            Self::WorkerRegistered { worker } => write!(f, "{worker} registered"),
+            Self::WorkerLost { worker } => write!(f, "{worker} is lost"),
+            Self::AttemptStarted { attempt, restored } => {
+                write!(f, "{attempt} begins from {}", from(*restored))
+            }
+            Self::AttemptRunning { attempt } => write!(f, "{attempt} runs"),
+            Self::AttemptFailed { attempt, reason } => write!(f, "{attempt} failed: {reason}"),
+            Self::JobEnded { failure: None } => f.write_str("the job has finished"),
+            Self::JobEnded { failure: Some(reason) } => write!(f, "the job has failed: {reason}"),
+            Self::CheckpointTriggered { attempt, checkpoint, is_final } => {
+                let last = if *is_final { ", the last one," } else { "" };
+                write!(f, "{checkpoint}{last} begins in {attempt}")
+            }
+            Self::BarrierEmitted { subtask, checkpoint, .. } => {
+                write!(f, "{subtask} emitted the barrier of {checkpoint}")
+            }
+            Self::BarrierArrived { channel, checkpoint, .. } => {
+                write!(f, "the barrier of {checkpoint} arrived on {channel}")
+            }
+            Self::AlignmentAborted { subtask, checkpoint, .. } => {
+                write!(f, "{subtask} stopped aligning {checkpoint}")
+            }
+            Self::SnapshotTaken { subtask, checkpoint, watermark, .. } => {
+                write!(f, "{subtask} took its snapshot of {checkpoint} at watermark {watermark}")
+            }
+            Self::TransactionPrepared { subtask, checkpoint, .. } => {
+                write!(f, "{subtask} prepared its transaction of {checkpoint}")
+            }
+            Self::SnapshotStored { subtask, checkpoint, .. } => {
+                write!(f, "{subtask} stored its snapshot of {checkpoint}")
+            }
+            Self::CheckpointAcknowledged { subtask, checkpoint, .. } => {
+                write!(f, "{subtask} acknowledged {checkpoint}")
+            }
+            Self::AcknowledgementIgnored { attempt, subtask, checkpoint } => {
+                write!(
+                    f,
+                    "the acknowledgement of {checkpoint} by {subtask} in {attempt} is ignored"
+                )
+            }
+            Self::ManifestStored { term, checkpoint, .. } => {
+                write!(f, "{checkpoint} is complete: {term} has stored its manifest")
+            }
+            Self::CheckpointNotified { subtask, checkpoint, .. } => {
+                write!(f, "{subtask} heard that {checkpoint} is complete")
+            }
+            Self::TransactionCommitted { subtask, checkpoint, notified, .. } => {
+                write!(f, "{subtask} committed its transaction of {checkpoint}, told of {notified}")
+            }
+            Self::TransactionAborted { subtask, transaction, .. } => {
+                write!(f, "{subtask} discarded {transaction}")
+            }
+            Self::CheckpointAborted { checkpoint, reason, .. } => {
+                write!(f, "{checkpoint} is given up: {reason}")
+            }
+            Self::CheckpointRetired { checkpoint } => write!(f, "{checkpoint} is retired"),
+            Self::SubtaskStarted { attempt, subtask, restored, watermark, .. } => {
+                let from = from(*restored);
+                write!(f, "{subtask} begins {attempt} from {from} at watermark {watermark}")
+            }
+            Self::ChannelWatermark { channel, watermark, .. } => {
+                write!(f, "watermark {watermark} on {channel}")
+            }
+            Self::WatermarkAdvanced { subtask, watermark, .. } => {
+                write!(f, "watermark {watermark} in {subtask}")
+            }
+            Self::SourceExhausted { subtask, .. } => write!(f, "{subtask} has no more input"),
+            Self::SubtaskFinished { subtask, .. } => write!(f, "{subtask} has finished"),
+            Self::RecordsCounted { subtask, operator, received, late, dropped, .. } => {
+                write!(
+                    f,
+                    "{operator} in {subtask}: {received} records, {late} late, {dropped} dropped"
+                )
+            }
+            Self::GapDetected { channel, expected, found, .. } => {
+                write!(f, "{channel} has a gap: frame {found} came instead of {expected}")
+            }
+            Self::RepeatDropped { channel, sequence, .. } => {
+                write!(f, "{channel}: frame {sequence} came twice")
+            }
+            Self::StaleRefused { current, stale } => {
+                write!(f, "something of {stale} is refused in {current}")
+            }
+        }
+    }
+}
+
+/// Returns where an attempt begins, in words.
+fn from(restored: Option<CheckpointId>) -> String {
+    restored.map_or("nothing".to_owned(), |checkpoint| checkpoint.to_string())
 }

@@ -35,7 +35,9 @@ pub struct ChannelId {
     pub to: u16,
 }
 
-/// A checkpoint of a job. Later checkpoints have larger ids, also across failures.
+/// A checkpoint of a job. Later checkpoints have larger ids, also across failures, and no id is ever
+/// used twice: each term counts in a range of its own, because a coordinator cannot know how far a
+/// predecessor came that left nothing behind.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -64,6 +66,15 @@ pub struct Attempt {
 pub struct WorkerId(pub u64);
 
 impl CheckpointId {
+    /// Ids of one term: enough for a century of checkpoints every second.
+    const PER_TERM: u64 = 1 << 32;
+
+    /// Returns the first id of a term: 1 in the first one.
+    pub fn first_of(term: Term) -> Self {
+        assert!(0 < term.0, "terms count from 1");
+        Self((term.0 - 1) * Self::PER_TERM + 1)
+    }
+
     /// Returns the id after this one.
     #[must_use]
     pub fn next(self) -> Self {
@@ -91,7 +102,10 @@ impl fmt::Display for ChannelId {
 
 impl fmt::Display for CheckpointId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "checkpoint {}", self.0)
+        match (self.0 / Self::PER_TERM, self.0 % Self::PER_TERM) {
+            (0, number) => write!(f, "checkpoint {number}"),
+            (earlier_terms, number) => write!(f, "checkpoint {}.{number}", earlier_terms + 1),
+        }
     }
 }
 
@@ -110,5 +124,19 @@ impl fmt::Display for Attempt {
 impl fmt::Display for WorkerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "worker {:016x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_is_called_by_its_term_and_number() {
+        let first = CheckpointId::first_of(Term(1));
+        assert_eq!(first.next().to_string(), "checkpoint 2");
+        let third_term = CheckpointId::first_of(Term(3));
+        assert_eq!(third_term.to_string(), "checkpoint 3.1");
+        assert!(first < third_term);
     }
 }

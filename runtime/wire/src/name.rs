@@ -33,7 +33,7 @@ pub fn data(storage: &str, job: &str) -> String {
 /// Returns the prefix of the snapshots of one checkpoint of one attempt.
 pub fn checkpoint(storage: &str, job: &str, attempt: Attempt, checkpoint: CheckpointId) -> String {
     let Attempt { term, number } = attempt;
-    format!("{storage}/{job}/data/{:06}-{number:06}-{:09}", term.0, checkpoint.0)
+    format!("{storage}/{job}/data/{:06}-{number:06}-{:020}", term.0, checkpoint.0)
 }
 
 /// Returns the attempt and checkpoint whose snapshot `key` is, if it is one.
@@ -61,7 +61,7 @@ mod tests {
         let attempt = Attempt { term: Term(2), number: 3 };
         let prefix = checkpoint("checkpoints", "flights", attempt, CheckpointId(17));
         let key = snapshot(&prefix, SubtaskId { vertex: VertexId(1), index: 4 });
-        assert_eq!(key, "checkpoints/flights/data/000002-000003-000000017/001-00004");
+        assert_eq!(key, "checkpoints/flights/data/000002-000003-00000000000000000017/001-00004");
         assert_eq!(parse_snapshot(&key), Some((attempt, CheckpointId(17))));
         assert_eq!(parse_log_slot(&log_slot("a", "b", 12)), Some(12));
     }

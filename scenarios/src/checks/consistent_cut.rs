@@ -7,9 +7,6 @@ use floodmark::{Attempt, ChannelId, CheckpointId, RuntimeEvent, SubtaskId};
 
 use super::{Check, Names};
 
-/// Checkpoints that are remembered; older ones are over.
-const REMEMBERED_COUNT: u64 = 8;
-
 /// Compares both ends of every channel, checkpoint by checkpoint.
 #[derive(Debug)]
 pub struct ConsistentCut {
@@ -55,13 +52,15 @@ impl Check for ConsistentCut {
     }
 
     fn on_event(&mut self, event: &RuntimeEvent) -> Result<(), String> {
+        if let RuntimeEvent::ManifestStored { checkpoint, .. } = event {
+            // What was aborted before is never restored.
+            self.halves.retain(|(older, ..), _| checkpoint <= older);
+        }
         let RuntimeEvent::SnapshotTaken { attempt, subtask, checkpoint, received, sent, .. } =
             event
         else {
             return Ok(());
         };
-        let oldest = CheckpointId(checkpoint.0.saturating_sub(REMEMBERED_COUNT));
-        self.halves.retain(|(checkpoint, ..), _| oldest <= *checkpoint);
         for (channel, count) in received {
             self.on_half((*checkpoint, *attempt, *channel), (*count, *subtask, false))?;
         }

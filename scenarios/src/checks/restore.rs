@@ -6,9 +6,6 @@ use floodmark::{CheckpointId, RuntimeEvent, SectionDigest, SubtaskId};
 
 use super::{Check, Names};
 
-/// Checkpoints that are remembered; older ones are over.
-const REMEMBERED_COUNT: u64 = 16;
-
 /// Compares restored state with snapshots, section by section.
 #[derive(Debug)]
 pub struct Restore {
@@ -69,12 +66,11 @@ impl Check for Restore {
     fn on_event(&mut self, event: &RuntimeEvent) -> Result<(), String> {
         match event {
             RuntimeEvent::SnapshotStored { subtask, checkpoint, sections: digests, .. } => {
-                let oldest = CheckpointId(checkpoint.0.saturating_sub(REMEMBERED_COUNT));
-                self.stored.retain(|(checkpoint, _), _| oldest <= *checkpoint);
                 self.stored.insert((*checkpoint, *subtask), sections(digests));
             }
             RuntimeEvent::ManifestStored { checkpoint, .. } => {
                 self.newest = self.newest.max(Some(*checkpoint));
+                self.stored.retain(|(older, _), _| self.newest <= Some(*older));
             }
             RuntimeEvent::AttemptStarted { attempt, restored } => {
                 if *restored < self.newest {

@@ -6,9 +6,6 @@ use floodmark::{Attempt, ChannelId, CheckpointId, RuntimeEvent, SubtaskId, Times
 
 use super::{Check, Names};
 
-/// Checkpoints that are remembered; older ones are over.
-const REMEMBERED_COUNT: u64 = 16;
-
 /// Follows the watermark of every channel and subtask.
 #[derive(Debug)]
 pub struct Watermarks {
@@ -79,9 +76,11 @@ impl Check for Watermarks {
                 }
             }
             RuntimeEvent::SnapshotTaken { subtask, checkpoint, watermark, .. } => {
-                let oldest = CheckpointId(checkpoint.0.saturating_sub(REMEMBERED_COUNT));
-                self.snapshots.retain(|(checkpoint, _), _| oldest <= *checkpoint);
                 self.snapshots.insert((*checkpoint, *subtask), *watermark);
+                Ok(())
+            }
+            RuntimeEvent::ManifestStored { checkpoint, .. } => {
+                self.snapshots.retain(|(older, _), _| checkpoint <= older);
                 Ok(())
             }
             RuntimeEvent::SubtaskStarted { attempt, subtask, restored, watermark, .. } => {
