@@ -29,7 +29,6 @@ pub const SCENARIO: Scenario = Scenario {
         probes::STALE_REFUSED,
         probes::TRANSACTION_ABORTED,
         probes::COMMIT_MADE_GOOD,
-        probes::ALIGNMENT_ABORTED,
     ],
     finishes_within: Duration::from_secs(60),
 };
