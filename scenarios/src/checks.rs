@@ -50,8 +50,8 @@ pub fn all(job: &JobGraph) -> Vec<Box<dyn Check>> {
     vec![
         Box::new(Fencing::default()),
         Box::new(ConsistentCut::new(names.clone())),
-        Box::new(Restore::new(names.clone())),
         Box::new(Watermarks::new(names.clone())),
+        Box::new(Restore::new(names.clone())),
         Box::new(TwoPhase::new(names.clone())),
         Box::new(Conservation::new(names)),
     ]
