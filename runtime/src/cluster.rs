@@ -36,8 +36,8 @@ pub async fn coordinator(machine: Machine, job: &Job, port: u16) -> Result<(), E
     coordinate(machine, listener, job, requests, status).await
 }
 
-/// Works for `job` on this node: registers with the coordinator and runs the subtasks it is given.
-/// Never ends by itself.
+/// Works for `job` on this node: registers with a coordinator and runs the subtasks it is given. When
+/// the coordinator is lost, `coordinators` are tried in turn. Never ends by itself.
 ///
 /// # Errors
 ///
@@ -50,11 +50,11 @@ pub async fn coordinator(machine: Machine, job: &Job, port: u16) -> Result<(), E
 pub async fn worker(
     machine: Machine,
     job: &Job,
-    coordinator: Address,
+    coordinators: &[Address],
     slot_count: u32,
 ) -> Result<(), Error> {
     let options = WorkerOptions {
-        coordinator,
+        coordinators: coordinators.to_vec(),
         slot_count,
         data_port: 0,
         cluster: job.options().cluster.clone(),
@@ -87,6 +87,7 @@ async fn coordinate(
     let run = floodmark_coordinator::run(machine, listener, options, requests, status);
     run.await.map_err(|error| match error {
         floodmark_coordinator::Error::JobFailed { reason } => Error::JobFailed { reason },
+        error @ floodmark_coordinator::Error::Fenced { .. } => Error::Fenced(error.to_string()),
         error if error.recovery() == Recovery::Correct => {
             Error::JobFailed { reason: words(&error) }
         }
@@ -182,7 +183,8 @@ pub(crate) async fn execute(job: Job) -> Result<JobHandle, Error> {
         coordinate(on_coordinator, listener, &for_coordinator, request_receiver, status_sender)
             .await
     });
-    let worker = worker_node
-        .spawn("worker", async move { worker(on_worker, &for_worker, address, slot_count).await });
+    let worker = worker_node.spawn("worker", async move {
+        worker(on_worker, &for_worker, &[address], slot_count).await
+    });
     Ok(JobHandle { status, requests, coordinator, worker, directory })
 }

@@ -10,6 +10,7 @@ use crate::{
     Error, Job, JobHandle, Stream, VecSource,
     cluster::execute,
     job::JobOptions,
+    path::object_key,
     plan::{Assembly, Draft, Identity, Node, NodeId, Shape, SourceBlueprint},
 };
 
@@ -110,9 +111,11 @@ impl Environment {
     }
 
     /// Sets the directory under which checkpoints are kept, in a folder with the job's name.
+    ///
+    /// The path may be relative or absolute, and must not contain `..`.
     #[must_use]
     pub fn storage(mut self, storage: &str) -> Self {
-        storage.trim_end_matches('/').clone_into(&mut self.options.storage);
+        storage.clone_into(&mut self.options.storage);
         self
     }
 
@@ -175,6 +178,9 @@ impl Environment {
         }
         self.options.cluster.check()?;
         self.options.checkpoints.iter().try_for_each(CheckpointConfig::check)?;
+        check_job_name(name)?;
+        let options =
+            JobOptions { storage: object_key(&self.options.storage)?, ..self.options.clone() };
         let plan = std::mem::take(&mut *self.draft.lock()).finish(Shape {
             job: name.to_owned(),
             parallelism,
@@ -182,7 +188,7 @@ impl Environment {
             batch_size,
             needs_uids: self.options.checkpoints.is_some(),
         })?;
-        Ok(Job::new(plan, self.options.clone()))
+        Ok(Job::new(plan, options))
     }
 
     /// Starts the job on threads of this process: one coordinator, and one worker with a slot for
@@ -198,6 +204,12 @@ impl Environment {
     pub async fn execute(&self, name: &str) -> Result<JobHandle, Error> {
         execute(self.build(name)?).await
     }
+}
+
+/// Refuses a name that the storage would refuse: a coordinator would ask it again for ever.
+fn check_job_name(name: &str) -> Result<(), Error> {
+    let is_relative_key = object_key(name).is_ok_and(|key| key == name) && !name.starts_with('/');
+    if is_relative_key { Ok(()) } else { Err(Error::JobName { name: name.to_owned() }) }
 }
 
 fn check_bounds(name: &'static str, value: u64, max: u64) -> Result<(), Error> {

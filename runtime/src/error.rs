@@ -61,6 +61,24 @@ pub enum Error {
     /// The job has no source.
     #[error("the job has no source")]
     Empty,
+    /// The job's checkpoints could not be kept under its name.
+    #[error("the job name {name:?} is no name of a directory below the storage")]
+    JobName {
+        /// The name.
+        name: String,
+    },
+    /// A path leads through a parent directory.
+    #[error("the path {path:?} contains `..`; write it without")]
+    ParentInPath {
+        /// The path.
+        path: String,
+    },
+    /// A path has no part that is a name.
+    #[error("the path {path:?} names no file and no directory")]
+    NamelessPath {
+        /// The path.
+        path: String,
+    },
     /// The configuration contradicts itself.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -81,6 +99,9 @@ pub enum Error {
         /// The failure that no restart was left for, in words.
         reason: String,
     },
+    /// Another coordinator rules the job; this one has stopped.
+    #[error("{0}")]
+    Fenced(String),
     /// A process of the cluster ended in a failure.
     #[error("{0}")]
     Cluster(String),
@@ -109,9 +130,12 @@ impl Error {
             | Self::UidOfUnion { .. }
             | Self::SideOutputType { .. }
             | Self::Empty
+            | Self::JobName { .. }
+            | Self::ParentInPath { .. }
+            | Self::NamelessPath { .. }
             | Self::Config(_) => ErrorKind::Job,
             Self::Host(_) | Self::Listen { .. } => ErrorKind::Machine,
-            Self::JobFailed { .. } | Self::Cluster(_) => ErrorKind::Failure,
+            Self::JobFailed { .. } | Self::Fenced(_) | Self::Cluster(_) => ErrorKind::Failure,
         }
     }
 }

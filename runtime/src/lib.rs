@@ -41,6 +41,7 @@ mod connectors;
 mod environment;
 mod error;
 mod job;
+mod path;
 mod plan;
 mod stream;
 

@@ -7,6 +7,7 @@ pub mod flights;
 pub mod late_events;
 pub mod lost_barrier;
 pub mod partition;
+pub mod two_coordinators;
 pub mod worker_crash;
 pub mod zombie_worker;
 
@@ -21,6 +22,7 @@ pub const ALL: &[&Scenario] = &[
     &lost_barrier::SCENARIO,
     &partition::SCENARIO,
     &zombie_worker::SCENARIO,
+    &two_coordinators::SCENARIO,
     &late_events::SCENARIO,
     &chaos::SCENARIO,
 ];

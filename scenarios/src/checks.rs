@@ -27,12 +27,12 @@ pub trait Check: Send {
     /// Returns the name of the law, as failures show it.
     fn name(&self) -> &'static str;
 
-    /// Hears of an event.
+    /// Hears of an event on a node.
     ///
     /// # Errors
     ///
     /// When it breaks the law: what broke, in words.
-    fn on_event(&mut self, event: &RuntimeEvent) -> Result<(), String>;
+    fn on_event(&mut self, node: &str, event: &RuntimeEvent) -> Result<(), String>;
 
     /// Hears that the job has ended well.
     ///

@@ -22,7 +22,10 @@ use crate::{
 /// The node that coordinates.
 pub const COORDINATOR: &str = "coordinator";
 
-/// The port on which the coordinator listens.
+/// The node of a second coordinator, in stories that have one.
+pub const STANDBY: &str = "standby";
+
+/// The port on which coordinators listen.
 const COORDINATOR_PORT: u16 = 7000;
 
 /// Slots of a worker: enough that the others can take over when one is lost.
@@ -54,6 +57,8 @@ pub(crate) struct Cluster {
     pub(crate) worker_count: u16,
     /// Virtual time in which the job must end after everything has healed.
     pub(crate) finishes_within: Duration,
+    /// When a second coordinator starts, although the first one may be alive.
+    pub(crate) standby_after: Option<Duration>,
 }
 
 /// What is different in each run.
@@ -118,7 +123,7 @@ impl Watch {
         }
     }
 
-    fn on_event(&mut self, event: &RuntimeEvent) -> Result<(), (&'static str, String)> {
+    fn on_event(&mut self, node: &str, event: &RuntimeEvent) -> Result<(), (&'static str, String)> {
         for probe in self.probes {
             if !self.reached.contains(probe.name) && (probe.is_reached)(event) {
                 self.reached.insert(probe.name);
@@ -133,9 +138,9 @@ impl Watch {
             RuntimeEvent::JobEnded { failure } => self.ended = Some(failure.clone()),
             _ => {}
         }
-        self.checks
-            .iter_mut()
-            .try_for_each(|check| check.on_event(event).map_err(|reason| (check.name(), reason)))
+        self.checks.iter_mut().try_for_each(|check| {
+            check.on_event(node, event).map_err(|reason| (check.name(), reason))
+        })
     }
 }
 
@@ -205,6 +210,16 @@ impl Cluster {
     fn start(&self, world: &World) {
         let job = self.job.clone();
         world.add_node(COORDINATOR, move |machine| coordinate(machine, job.clone()));
+        if let Some(pause) = self.standby_after {
+            let job = self.job.clone();
+            world.add_node(STANDBY, move |machine| {
+                let job = job.clone();
+                Box::pin(async move {
+                    machine.sleep(pause).await;
+                    coordinate(machine, job).await;
+                })
+            });
+        }
         for number in 1..=self.worker_count {
             let job = self.job.clone();
             world.add_node(&worker(number), move |machine| work(machine, job.clone()));
@@ -243,7 +258,7 @@ fn listen(world: &World, watch: &SharedWatch) {
     let (listening, watch) = (world.clone(), watch.clone());
     world.listen(move |seen| {
         let Some(event) = seen.observation.as_any().downcast_ref::<RuntimeEvent>() else { return };
-        if let Err((check, reason)) = lock(&watch).on_event(event) {
+        if let Err((check, reason)) = lock(&watch).on_event(seen.node_name, event) {
             listening.fail(check, reason);
         }
     });
@@ -254,7 +269,8 @@ fn coordinate(machine: Machine, job: Job) -> BoxFuture<()> {
     Box::pin(async move {
         loop {
             match floodmark::coordinator(machine.clone(), &job, COORDINATOR_PORT).await {
-                Ok(()) | Err(Error::JobFailed { .. }) => return,
+                // A coordinator that was fenced leaves the job to the one that rules.
+                Ok(()) | Err(Error::JobFailed { .. } | Error::Fenced(_)) => return,
                 Err(_) => machine.sleep(SUPERVISOR_PAUSE).await,
             }
         }
@@ -264,11 +280,9 @@ fn coordinate(machine: Machine, job: Job) -> BoxFuture<()> {
 /// What a worker's node runs.
 fn work(machine: Machine, job: Job) -> BoxFuture<()> {
     Box::pin(async move {
-        let coordinator = Address(format!("{COORDINATOR}:{COORDINATOR_PORT}"));
-        while floodmark::worker(machine.clone(), &job, coordinator.clone(), SLOT_COUNT)
-            .await
-            .is_err()
-        {
+        let coordinators =
+            [COORDINATOR, STANDBY].map(|node| Address(format!("{node}:{COORDINATOR_PORT}")));
+        while floodmark::worker(machine.clone(), &job, &coordinators, SLOT_COUNT).await.is_err() {
             machine.sleep(SUPERVISOR_PAUSE).await;
         }
     })

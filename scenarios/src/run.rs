@@ -69,6 +69,7 @@ fn cluster(scenario: &Scenario, seed: u64, prepared: &PreparedJob) -> Cluster {
         objects: prepared.objects.clone(),
         worker_count: scenario.worker_count,
         finishes_within: scenario.finishes_within,
+        standby_after: scenario.standby_after.map(|draw| draw(seed)),
     }
 }
 

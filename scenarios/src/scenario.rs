@@ -27,6 +27,8 @@ pub struct Scenario {
     pub must_reach: &'static [Probe],
     /// Simulated time in which the job must be done, once nothing goes wrong any more.
     pub finishes_within: Duration,
+    /// When a second coordinator is started beside the first, if the story has one.
+    pub standby_after: Option<fn(seed: u64) -> Duration>,
 }
 
 /// A situation worth reaching.
@@ -106,6 +108,12 @@ pub mod probes {
     pub const TRANSACTION_ABORTED: Probe = Probe {
         name: "transaction_aborted",
         is_reached: |event| matches!(event, RuntimeEvent::TransactionAborted { .. }),
+    };
+
+    /// A coordinator found out that another one rules.
+    pub const STEPPED_DOWN: Probe = Probe {
+        name: "stepped_down",
+        is_reached: |event| matches!(event, RuntimeEvent::SteppedDown { .. }),
     };
 
     /// Records came too late for their window.

@@ -127,6 +127,7 @@ impl<T: Data> Simulation<T> {
             objects: self.objects.clone().into_iter().collect(),
             worker_count: WORKER_COUNT,
             finishes_within: Duration::from_secs(60),
+            standby_after: None,
         };
         (cluster, results)
     }

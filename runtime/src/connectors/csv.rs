@@ -60,7 +60,11 @@ struct ParseCsv<T> {
 
 /// Returns the record in `content`.
 fn parse<T: Data>(content: &[u8]) -> Result<T, String> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(content);
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        // A lone `\r` ends no line. If it did, what follows it would be skipped in silence.
+        .terminator(csv::Terminator::Any(b'\n'))
+        .from_reader(content);
     let mut record = csv::StringRecord::new();
     match reader.read_record(&mut record) {
         Ok(true) => record.deserialize(None).map_err(|error| error.to_string()),

@@ -12,6 +12,7 @@ use floodmark_platform::{BoxFuture, Machine, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::pace::{Pace, error, rate_of};
+use crate::path::object_key;
 
 /// Lines in one batch.
 const BATCH_SIZE: usize = 256;
@@ -78,7 +79,8 @@ pub struct FileSplit {
 }
 
 impl TextFile {
-    /// Reads the file at `path` in one split, from the first line on.
+    /// Reads the file at `path` in one split, from the first line on. The path may be relative or
+    /// absolute, and must not contain `..`.
     pub fn new(path: &str) -> Self {
         Self {
             path: path.to_owned(),
@@ -122,9 +124,11 @@ impl Source for TextFile {
     type Split = FileSplit;
 
     fn splits(&self, machine: &Machine, _: u16) -> BoxFuture<Result<Vec<FileSplit>, BoxError>> {
-        let listing = machine.object_store().list(&self.path);
-        let (path, count) = (self.path.clone(), u64::from(self.split_count));
+        let (machine, path) = (machine.clone(), object_key(&self.path));
+        let count = u64::from(self.split_count);
         Box::pin(async move {
+            let path = path?;
+            let listing = machine.object_store().list(&path);
             let entries = listing.await?;
             let Some(file) = entries.into_iter().find(|entry| entry.key == path) else {
                 return Err(error(format!("the file {path:?} does not exist")));
@@ -194,7 +198,7 @@ impl FileReader {
         self.scanned = 0;
         self.line_start += taken.len() as u64;
         let content = taken[..size].strip_suffix(b"\r").unwrap_or(&taken[..size]).to_vec();
-        Some(Line { path: self.file.path.clone(), offset, content })
+        Some(Line { path: self.split.path.clone(), offset, content })
     }
 
     /// Returns up to `max` lines that belong to the split.
@@ -223,7 +227,7 @@ impl FileReader {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         let size = self.file.chunk_size;
         let range = self.read_to..self.read_to + size;
-        let (machine, path) = (&self.machine, &self.file.path);
+        let (machine, path) = (&self.machine, &self.split.path);
         let reading =
             self.reading.get_or_insert_with(|| machine.object_store().get_range(path, range));
         let chunk = ready!(reading.as_mut().poll(cx));
@@ -233,7 +237,7 @@ impl FileReader {
         self.read_to += chunk.len() as u64;
         self.buffer.extend_from_slice(&chunk);
         if LINE_SIZE_MAX < self.buffer.len() && self.scanned == self.buffer.len() - chunk.len() {
-            let (path, offset) = (&self.file.path, self.line_start);
+            let (path, offset) = (&self.split.path, self.line_start);
             let message = format!("{path:?}: the line at byte {offset} is longer than 1 MiB");
             return Poll::Ready(Err(error(message)));
         }

@@ -32,12 +32,18 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Starts to look for the coordinator at `address`.
-    pub(crate) fn new(machine: &Machine, address: Address, cluster: ClusterConfig) -> Self {
+    /// Starts to look for a coordinator at `addresses`, one after the other.
+    pub(crate) fn new(machine: &Machine, addresses: Vec<Address>, cluster: ClusterConfig) -> Self {
         let (messages, queue) = mpsc::channel(QUEUE_LENGTH);
         let (event_sender, events) = mpsc::unbounded_channel();
-        let keeper =
-            Keeper { machine: machine.clone(), address, cluster, queue, events: event_sender };
+        let keeper = Keeper {
+            machine: machine.clone(),
+            addresses,
+            next: 0,
+            cluster,
+            queue,
+            events: event_sender,
+        };
         Self { messages, events, _task: machine.spawn("coordinator-link", keeper.run()) }
     }
 
@@ -52,7 +58,9 @@ impl Link {
 /// The task behind the link.
 struct Keeper {
     machine: Machine,
-    address: Address,
+    addresses: Vec<Address>,
+    /// The address that is tried next.
+    next: usize,
     cluster: ClusterConfig,
     queue: mpsc::Receiver<ToCoordinator>,
     events: mpsc::UnboundedSender<LinkEvent>,
@@ -76,8 +84,10 @@ impl Keeper {
         }
     }
 
-    async fn connect(&self) -> Option<Connection> {
-        let connecting = self.machine.network().connect(&self.address);
+    async fn connect(&mut self) -> Option<Connection> {
+        let address = &self.addresses[self.next % self.addresses.len()];
+        self.next += 1;
+        let connecting = self.machine.network().connect(address);
         self.machine.timeout(self.cluster.heartbeat_timeout, connecting).await?.ok()
     }
 

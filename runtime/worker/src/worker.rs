@@ -33,8 +33,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where a worker belongs and what it offers.
 #[derive(Clone, Debug)]
 pub struct WorkerOptions {
-    /// Where the coordinator listens.
-    pub coordinator: Address,
+    /// Where coordinators listen, tried in turn. At least one.
+    pub coordinators: Vec<Address>,
     /// Subtasks of one vertex it can run. At least 1.
     pub slot_count: u32,
     /// Port for data connections; 0 lets the network choose.
@@ -59,6 +59,7 @@ pub async fn run(
     options: WorkerOptions,
 ) -> Result<(), Error> {
     assert!(0 < options.slot_count);
+    assert!(!options.coordinators.is_empty());
     let port = options.data_port;
     let listener = machine.network().listen(port).await;
     let listener = listener.map_err(|source| Error::Listen { port, source })?;
@@ -68,7 +69,7 @@ pub async fn run(
     let (report_sender, reports) = mpsc::unbounded_channel();
     let worker = Worker {
         id: WorkerId(machine.entropy().choose("worker_id", 0)),
-        link: Link::new(&machine, options.coordinator.clone(), options.cluster.clone()),
+        link: Link::new(&machine, options.coordinators.clone(), options.cluster.clone()),
         data_address,
         newest: Attempt::default(),
         deployed: Attempt::default(),

@@ -20,4 +20,5 @@ pub const SCENARIO: Scenario = Scenario {
     faults: |_| FaultPlan::default(),
     must_reach: &[probes::LATE_RECORDS],
     finishes_within: Duration::from_secs(30),
+    standby_after: None,
 };

@@ -31,4 +31,5 @@ pub const SCENARIO: Scenario = Scenario {
         probes::COMMIT_MADE_GOOD,
     ],
     finishes_within: Duration::from_secs(60),
+    standby_after: None,
 };

@@ -32,4 +32,5 @@ pub const SCENARIO: Scenario = Scenario {
     },
     must_reach: &[probes::SECOND_TERM, probes::RESTORED],
     finishes_within: Duration::from_secs(60),
+    standby_after: None,
 };

@@ -22,4 +22,5 @@ pub const SCENARIO: Scenario = Scenario {
         probes::WORKER_LOST,
     ],
     finishes_within: Duration::from_secs(60),
+    standby_after: None,
 };

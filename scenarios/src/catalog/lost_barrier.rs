@@ -48,4 +48,5 @@ pub const SCENARIO: Scenario = Scenario {
         probes::RESTORED,
     ],
     finishes_within: Duration::from_secs(60),
+    standby_after: None,
 };

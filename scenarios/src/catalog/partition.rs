@@ -37,4 +37,5 @@ pub const SCENARIO: Scenario = Scenario {
     },
     must_reach: &[probes::WORKER_LOST, probes::RESTORED],
     finishes_within: Duration::from_secs(60),
+    standby_after: None,
 };

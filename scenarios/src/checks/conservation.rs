@@ -23,7 +23,7 @@ impl Check for Conservation {
         "conservation"
     }
 
-    fn on_event(&mut self, event: &RuntimeEvent) -> Result<(), String> {
+    fn on_event(&mut self, _: &str, event: &RuntimeEvent) -> Result<(), String> {
         let RuntimeEvent::RecordsCounted {
             attempt,
             subtask,

@@ -51,7 +51,7 @@ impl Check for ConsistentCut {
         "consistent_cut"
     }
 
-    fn on_event(&mut self, event: &RuntimeEvent) -> Result<(), String> {
+    fn on_event(&mut self, _: &str, event: &RuntimeEvent) -> Result<(), String> {
         if let RuntimeEvent::ManifestStored { checkpoint, .. } = event {
             // What was aborted before is never restored.
             self.halves.retain(|(older, ..), _| checkpoint <= older);

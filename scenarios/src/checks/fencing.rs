@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use floodmark::{Attempt, CheckpointId, RuntimeEvent, Term};
+use floodmark::{Attempt, CheckpointId, RuntimeEvent, SubtaskId, Term};
 
 use super::Check;
 
@@ -14,6 +14,8 @@ pub struct Fencing {
     /// The highest term, and the checkpoint its first attempt restored once that is known.
     reign: Term,
     restored: Option<Option<CheckpointId>>,
+    /// The newest attempt that each node has begun to run.
+    running: BTreeMap<String, Attempt>,
     /// Manifests that older terms reported since the reign began, and that it must have seen.
     stale: Vec<(Term, CheckpointId)>,
 }
@@ -30,6 +32,16 @@ impl Fencing {
             Some(owner) if *owner != attempt => {
                 let what = what();
                 Err(format!("{what} {checkpoint} in {attempt}, and that belongs to {owner}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A worker that has begun an attempt has stopped all older ones.
+    fn on_work(&self, node: &str, attempt: Attempt, subtask: SubtaskId) -> Result<(), String> {
+        match self.running.get(node) {
+            Some(newest) if attempt < *newest => {
+                Err(format!("{subtask} of {attempt} still works on {node}, which runs {newest}"))
             }
             _ => Ok(()),
         }
@@ -62,7 +74,7 @@ impl Check for Fencing {
         "fencing"
     }
 
-    fn on_event(&mut self, event: &RuntimeEvent) -> Result<(), String> {
+    fn on_event(&mut self, node: &str, event: &RuntimeEvent) -> Result<(), String> {
         match event {
             RuntimeEvent::TermTaken { term } => {
                 if *term <= self.reign {
@@ -87,6 +99,17 @@ impl Check for Fencing {
                         Err(format!("{checkpoint} was triggered in {other} and in {attempt}"))
                     }
                 }
+            }
+            RuntimeEvent::SubtaskStarted { attempt, subtask, .. } => {
+                self.on_work(node, *attempt, *subtask)?;
+                self.running.insert(node.to_owned(), *attempt);
+                Ok(())
+            }
+            RuntimeEvent::WatermarkAdvanced { attempt, subtask, .. }
+            | RuntimeEvent::SnapshotTaken { attempt, subtask, .. }
+            | RuntimeEvent::TransactionCommitted { attempt, subtask, .. }
+            | RuntimeEvent::SourceExhausted { attempt, subtask } => {
+                self.on_work(node, *attempt, *subtask)
             }
             RuntimeEvent::BarrierEmitted { attempt, subtask, checkpoint } => {
                 self.on_act(*attempt, *checkpoint, || format!("{subtask} emitted the barrier of"))

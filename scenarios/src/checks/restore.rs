@@ -63,7 +63,7 @@ impl Check for Restore {
         "restore"
     }
 
-    fn on_event(&mut self, event: &RuntimeEvent) -> Result<(), String> {
+    fn on_event(&mut self, _: &str, event: &RuntimeEvent) -> Result<(), String> {
         match event {
             RuntimeEvent::SnapshotStored { subtask, checkpoint, sections: digests, .. } => {
                 self.stored.insert((*checkpoint, *subtask), sections(digests));

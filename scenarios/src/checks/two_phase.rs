@@ -83,7 +83,7 @@ impl Check for TwoPhase {
         "two_phase"
     }
 
-    fn on_event(&mut self, event: &RuntimeEvent) -> Result<(), String> {
+    fn on_event(&mut self, _: &str, event: &RuntimeEvent) -> Result<(), String> {
         match event {
             RuntimeEvent::ManifestStored { attempt, checkpoint, .. } => {
                 self.manifests.insert(*checkpoint, Some(*attempt));

@@ -54,7 +54,7 @@ impl Check for Watermarks {
         "watermarks"
     }
 
-    fn on_event(&mut self, event: &RuntimeEvent) -> Result<(), String> {
+    fn on_event(&mut self, _: &str, event: &RuntimeEvent) -> Result<(), String> {
         match event {
             RuntimeEvent::ChannelWatermark { attempt, channel, watermark } => {
                 let last = self.channels.insert(*channel, (*attempt, *watermark));
