@@ -67,10 +67,22 @@ fn parse<T: Data>(content: &[u8]) -> Result<T, String> {
         .from_reader(content);
     let mut record = csv::StringRecord::new();
     match reader.read_record(&mut record) {
-        Ok(true) => record.deserialize(None).map_err(|error| error.to_string()),
+        Ok(true) => record.deserialize(None).map_err(|error| reason(&error)),
         Ok(false) => Err("the line is empty".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(reason(&error)),
     }
+}
+
+/// Returns what is wrong, without the position in the line: that of the line is known better.
+fn reason(error: &csv::Error) -> String {
+    if let csv::ErrorKind::Deserialize { err, .. } = error.kind() {
+        let column = err.field().map(|index| format!("column {}: ", index + 1));
+        return format!("{}{}", column.unwrap_or_default(), err.kind());
+    }
+    if let csv::ErrorKind::Utf8 { err, .. } = error.kind() {
+        return format!("column {}: invalid UTF-8", err.field() + 1);
+    }
+    error.to_string()
 }
 
 impl<T: Data> Operator for ParseCsv<T> {

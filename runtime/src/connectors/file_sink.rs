@@ -17,6 +17,7 @@ use floodmark_platform::{Machine, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::pace::error;
+use crate::{Error, path::object_key};
 
 /// Writes one line per record into part files of a directory.
 ///
@@ -49,14 +50,14 @@ pub struct Part {
 
 impl<T> FileSink<T> {
     /// Writes into `directory`, each record as `format` puts it. A format without line ends makes
-    /// one line of each record.
+    /// one line of each record. The path may be relative or absolute, and must not contain `..`.
     pub fn new(directory: &str, format: impl Fn(&T) -> String + Send + Sync + 'static) -> Self {
-        let directory = directory.trim_end_matches('/').to_owned();
-        Self { directory, format: Arc::new(format) }
+        Self { directory: directory.to_owned(), format: Arc::new(format) }
     }
 
-    fn staging(&self, cx: &SinkContext) -> String {
-        format!("{}/_staged/{}-{:05}", self.directory, cx.uid, cx.subtask.index)
+    fn staging(&self, cx: &SinkContext) -> Result<String, Error> {
+        let directory = object_key(&self.directory)?;
+        Ok(format!("{directory}/_staged/{}-{:05}", cx.uid, cx.subtask.index))
     }
 }
 
@@ -68,8 +69,8 @@ impl<T: Send + Sync + 'static> TwoPhaseCommit<T> for FileSink<T> {
         let TransactionId { attempt, index, sequence } = id;
         let name = format!("{:06}-{:06}-{sequence:09}", attempt.term.0, attempt.number);
         let part = Part {
-            staged: format!("{}/{name}", self.staging(cx)),
-            visible: format!("{}/part-{index:05}-{name}", self.directory),
+            staged: format!("{}/{name}", self.staging(cx)?),
+            visible: format!("{}/part-{index:05}-{name}", object_key(&self.directory)?),
         };
         Ok(OpenPart { part, content: Vec::new() })
     }
@@ -97,7 +98,9 @@ impl<T: Send + Sync + 'static> TwoPhaseCommit<T> for FileSink<T> {
     }
 
     fn abort_others(&self, cx: &SinkContext, prepared: Vec<Part>) -> Work {
-        let (cx, staging) = (cx.clone(), self.staging(cx));
+        let cx = cx.clone();
+        // A directory that cannot be named holds nothing; the first record will say so.
+        let Ok(staging) = self.staging(&cx) else { return Box::new(|| Box::pin(async { Ok(()) })) };
         let kept: Arc<[String]> = prepared.into_iter().map(|part| part.staged).collect();
         Box::new(move || Box::pin(discard_others(cx.clone(), staging.clone(), kept.clone())))
     }

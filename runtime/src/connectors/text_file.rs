@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use floodmark_dataflow::{BoxError, Source, SplitReader};
 use floodmark_platform::{BoxFuture, Machine, StoreError};
 use serde::{Deserialize, Serialize};
@@ -138,7 +138,8 @@ impl Source for TextFile {
                 path: path.clone(),
                 next: bound(index),
                 end: bound(index + 1),
-                is_at_line: index == 0,
+                // Of the splits that begin with the file, all but the last are empty.
+                is_at_line: bound(index) == 0,
             };
             Ok((0..count).map(split).collect())
         })
@@ -183,38 +184,63 @@ struct FileReader {
 
 impl FileReader {
     /// Takes the next whole line out of the buffer.
-    fn next_line(&mut self) -> Option<Line> {
+    fn next_line(&mut self) -> Result<Option<Line>, BoxError> {
         let end = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n');
         let (size, has_end) = match end {
             Some(position) => (self.scanned + position, 1),
             None if self.is_at_end && !self.buffer.is_empty() => (self.buffer.len(), 0),
             None => {
                 self.scanned = self.buffer.len();
-                return None;
+                // The last byte may be half of a line end.
+                self.check_size(self.scanned.saturating_sub(1))?;
+                return Ok(None);
             }
         };
         let offset = self.line_start;
-        let taken = self.buffer.split_to(size + has_end);
+        let line = &self.buffer[..size];
+        let content = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
+        self.check_size(content.len())?;
+        self.buffer.advance(size + has_end);
         self.scanned = 0;
-        self.line_start += taken.len() as u64;
-        let content = taken[..size].strip_suffix(b"\r").unwrap_or(&taken[..size]).to_vec();
-        Some(Line { path: self.split.path.clone(), offset, content })
+        self.line_start += (size + has_end) as u64;
+        Ok(Some(Line { path: self.split.path.clone(), offset, content }))
+    }
+
+    /// Refuses a line of more than the greatest size at the start of the buffer.
+    fn check_size(&self, size: usize) -> Result<(), BoxError> {
+        if size <= LINE_SIZE_MAX {
+            return Ok(());
+        }
+        let (path, offset) = (&self.split.path, self.line_start);
+        Err(error(format!("{path:?}: the line at byte {offset} is longer than 1 MiB")))
+    }
+
+    /// Drops what is in the buffer of a line that belongs to others, however long it is.
+    fn skip_line(&mut self) {
+        let end = self.buffer.iter().position(|byte| *byte == b'\n');
+        let size = end.map_or(self.buffer.len(), |end| end + 1);
+        self.buffer.advance(size);
+        self.line_start += size as u64;
+        self.skips_line = end.is_none();
     }
 
     /// Returns up to `max` lines that belong to the split.
-    fn take_lines(&mut self, max: usize) -> Vec<Line> {
+    fn take_lines(&mut self, max: usize) -> Result<Vec<Line>, BoxError> {
         let mut lines = Vec::new();
-        while lines.len() < max && (self.skips_line || self.line_start < self.split.end) {
-            let Some(line) = self.next_line() else { break };
-            let is_header = self.file.has_header && line.offset == 0;
-            if !std::mem::take(&mut self.skips_line) && !is_header {
+        if self.skips_line {
+            self.skip_line();
+        }
+        if self.skips_line {
+            return Ok(lines);
+        }
+        while lines.len() < max && self.line_start < self.split.end {
+            let Some(line) = self.next_line()? else { break };
+            if !(self.file.has_header && line.offset == 0) {
                 lines.push(line);
             }
         }
-        if !self.skips_line {
-            (self.split.next, self.split.is_at_line) = (self.line_start, true);
-        }
-        lines
+        (self.split.next, self.split.is_at_line) = (self.line_start, true);
+        Ok(lines)
     }
 
     /// Returns whether no line of the split is left.
@@ -236,11 +262,6 @@ impl FileReader {
         self.is_at_end = (chunk.len() as u64) < size;
         self.read_to += chunk.len() as u64;
         self.buffer.extend_from_slice(&chunk);
-        if LINE_SIZE_MAX < self.buffer.len() && self.scanned == self.buffer.len() - chunk.len() {
-            let (path, offset) = (&self.split.path, self.line_start);
-            let message = format!("{path:?}: the line at byte {offset} is longer than 1 MiB");
-            return Poll::Ready(Err(error(message)));
-        }
         Poll::Ready(Ok(()))
     }
 }
@@ -249,7 +270,7 @@ impl SplitReader<TextFile> for FileReader {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<Line>>, BoxError>> {
         let max = ready!(self.pace.poll_allowance(cx, BATCH_SIZE));
         loop {
-            let lines = self.take_lines(max);
+            let lines = self.take_lines(max)?;
             if !lines.is_empty() {
                 self.pace.on_yield(lines.len());
                 return Poll::Ready(Ok(Some(lines)));

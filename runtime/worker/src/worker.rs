@@ -171,7 +171,7 @@ impl Worker {
             Event::Link(LinkEvent::Lost) => {
                 // The coordinator takes our subtasks for lost as well.
                 self.is_registered = false;
-                self.running.clear();
+                self.stop();
             }
             Event::Link(LinkEvent::Message(message)) => self.on_message(message),
             Event::Report(report) => self.on_report(report),
@@ -241,7 +241,7 @@ impl Worker {
             ToWorker::Cancel { attempt } => {
                 if self.newest <= attempt {
                     self.on_attempt(attempt);
-                    self.running.clear();
+                    self.stop();
                 } else {
                     self.refuse(attempt);
                 }
@@ -255,10 +255,15 @@ impl Worker {
             return self.refuse(attempt);
         }
         if self.newest < attempt {
-            self.running.clear();
+            self.stop();
             self.newest = attempt;
             self.switchboard.on_attempt(attempt);
         }
+    }
+
+    /// Stops all subtasks, at whatever they are. What they had not committed stays invisible.
+    fn stop(&mut self) {
+        self.running.clear();
     }
 
     fn refuse(&self, stale: Attempt) {
