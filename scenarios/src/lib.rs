@@ -27,3 +27,8 @@ pub use report::{Counts, Failure, RunReport};
 pub use run::{RunOptions, run};
 pub use scenario::{Draw, Probe, Scenario, probes};
 pub use simulation::Simulation;
+
+/// The example of the README, compiled with everything else.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

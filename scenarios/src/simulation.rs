@@ -11,6 +11,7 @@ use std::{
 use floodmark::{
     CheckpointConfig, ClusterConfig, Collected, Data, Environment, RestartStrategy, Stream,
 };
+use floodmark_sim::FaultPlan;
 
 use crate::{
     cluster::{Cluster, Trial},
@@ -34,6 +35,7 @@ pub struct Simulation<T> {
     objects: BTreeMap<String, Vec<u8>>,
     seeds: Range<u64>,
     parallelism: u16,
+    interval: Duration,
 }
 
 /// Workers of the cluster.
@@ -42,7 +44,13 @@ const WORKER_COUNT: u16 = 3;
 impl<T: Data> Simulation<T> {
     /// Simulates the job that `build` makes; its results are the stream that `build` returns.
     pub fn new(build: impl Fn(&Environment) -> Stream<T> + 'static) -> Self {
-        Self { build: Arc::new(build), objects: BTreeMap::new(), seeds: 0..100, parallelism: 2 }
+        Self {
+            build: Arc::new(build),
+            objects: BTreeMap::new(),
+            seeds: 0..100,
+            parallelism: 2,
+            interval: Duration::from_millis(300),
+        }
     }
 
     /// Puts a file into the simulated store before the job starts.
@@ -64,47 +72,67 @@ impl<T: Data> Simulation<T> {
         Self { parallelism, ..self }
     }
 
-    /// Runs every seed and hands the results of each to `check`. All promises of the runtime are
-    /// checked as well.
+    /// Sets the time between two checkpoints; 300 ms of virtual time if not called. At most 1.5 s.
+    #[must_use]
+    pub fn checkpoint_interval(self, interval: Duration) -> Self {
+        Self { interval, ..self }
+    }
+
+    /// Runs every seed, each with a mix of faults of its own, and hands the results to `check`. All
+    /// promises of the runtime are checked as well.
     ///
     /// # Panics
     ///
     /// When `check` panics or a promise is broken: with the seed, the faults, and what happened last.
     pub fn check(self, check: impl Fn(&[T])) {
         for seed in self.seeds.clone() {
-            let (cluster, results) = self.cluster();
-            let plan = faults::swarm(seed, WORKER_COUNT);
-            let trial = Trial { seed, faults: plan.clone(), ..Trial::default() };
-            let ending = cluster.simulate(trial.clone());
-            let tell = || {
-                let (cluster, _) = self.cluster();
-                let log = cluster.simulate(Trial { is_verbose: true, ..trial.clone() }).log;
-                let faults: Vec<_> = plan.0.iter().map(ToString::to_string).collect();
-                format!(
-                    "seed {seed}; faults:\n  {}\nlast events:\n  {}\nrun it alone with `.seeds({seed}..{})`",
-                    faults.join("\n  "),
-                    log.join("\n  "),
-                    seed + 1,
-                )
+            let faults = faults::swarm(seed, WORKER_COUNT);
+            let results = match self.run(seed, &faults) {
+                Ok(results) => results,
+                Err(failure) => {
+                    panic!("{failure}\nrun it alone with `.seeds({seed}..{})`", seed + 1)
+                }
             };
-            if let Err(error) = ending.result {
-                panic!("{error}\n{}", tell());
-            }
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(&results.values()))) {
-                #[expect(clippy::print_stderr, reason = "a test's own words come after this")]
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(&results))) {
+                #[expect(clippy::print_stderr, reason = "a test's own words come before this")]
                 {
-                    eprintln!("the check of the results failed: {}", tell());
+                    let failure = self.tell(seed, &faults, "the check of the results failed");
+                    eprintln!("{failure}\nrun it alone with `.seeds({seed}..{})`", seed + 1);
                 }
                 resume_unwind(panic);
             }
         }
     }
 
+    /// Runs one seed with the given faults and returns the results.
+    ///
+    /// # Errors
+    ///
+    /// When a promise of the runtime is broken: which one, the faults, and what happened last.
+    pub fn run(&self, seed: u64, faults: &FaultPlan) -> Result<Vec<T>, String> {
+        let (cluster, results) = self.cluster();
+        let ending = cluster.simulate(Trial { seed, faults: faults.clone(), ..Trial::default() });
+        match ending.result {
+            Ok(()) => Ok(results.values()),
+            Err(error) => Err(self.tell(seed, faults, &error.to_string())),
+        }
+    }
+
+    /// Returns what a failure says; the run is done once more, for the sake of its words.
+    fn tell(&self, seed: u64, faults: &FaultPlan, reason: &str) -> String {
+        let (cluster, _) = self.cluster();
+        let trial = Trial { seed, faults: faults.clone(), is_verbose: true, ..Trial::default() };
+        let log = cluster.simulate(trial).log.join("\n  ");
+        let faults: Vec<_> = faults.0.iter().map(ToString::to_string).collect();
+        let faults = faults.join("\n  ");
+        format!("{reason}\nseed {seed}, faults:\n  {faults}\nlast events:\n  {log}")
+    }
+
     fn cluster(&self) -> (Cluster, Collected<T>) {
         let environment = Environment::new()
             .parallelism(self.parallelism)
             .checkpoints(
-                CheckpointConfig::every(Duration::from_millis(300))
+                CheckpointConfig::every(self.interval)
                     .timeout(Duration::from_millis(1_500))
                     .tolerable_failures(3),
             )

@@ -1,6 +1,7 @@
 //! Properties, one file for each part.
 
 mod alignment;
+mod clusters;
 mod codec;
 mod key_groups;
 mod snapshots;

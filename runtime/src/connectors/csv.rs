@@ -28,7 +28,7 @@ pub struct MalformedLine {
 
 impl Stream<Line> {
     /// Parses each line into a `T`: the first column into its first field, and so on. Quoted columns
-    /// may contain commas, but not line ends.
+    /// may contain commas, but not line ends. Columns after the last field are ignored.
     ///
     /// # Examples
     ///
