@@ -85,13 +85,15 @@ async fn coordinate(
         storage: job.options().storage.clone(),
     };
     let run = floodmark_coordinator::run(machine, listener, options, requests, status);
-    run.await.map_err(|error| match error {
-        floodmark_coordinator::Error::JobFailed { reason } => Error::JobFailed { reason },
-        error @ floodmark_coordinator::Error::Fenced { .. } => Error::Fenced(error.to_string()),
-        error if error.recovery() == Recovery::Correct => {
-            Error::JobFailed { reason: words(&error) }
+    run.await.map_err(|error| {
+        if let floodmark_coordinator::Error::JobFailed { reason } = error {
+            return Error::JobFailed { reason };
         }
-        error => Error::Cluster(words(&error)),
+        match error.recovery() {
+            Recovery::StepDown => Error::Fenced(words(&error)),
+            Recovery::Correct => Error::JobFailed { reason: words(&error) },
+            Recovery::Restart => Error::Cluster(words(&error)),
+        }
     })
 }
 
@@ -155,9 +157,8 @@ impl JobHandle {
 }
 
 impl Drop for JobHandle {
-    #[expect(clippy::disallowed_methods, reason = "the directory belongs to this handle alone")]
     fn drop(&mut self) {
-        // What stays behind is a few empty directories.
+        // The directory is this handle's alone. What stays behind is a few empty directories.
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }

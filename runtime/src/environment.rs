@@ -195,8 +195,9 @@ impl Environment {
     /// every subtask. Must be called inside a multi-threaded tokio runtime. Relative paths of files
     /// and checkpoints begin at the current directory.
     ///
-    /// A job that was stopped before its end goes on from its last completed checkpoint, if it is
-    /// started under the same name with the same storage.
+    /// With checkpoints, a job's name and storage are its identity: started again, it goes on from its
+    /// last completed checkpoint, and one that had finished finds nothing left to do. For a fresh
+    /// start, give it another name or storage.
     ///
     /// # Errors
     ///

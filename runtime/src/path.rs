@@ -30,7 +30,6 @@ mod tests {
 
     use super::*;
 
-    #[expect(clippy::needless_pass_by_value, reason = "the form of an inline snapshot")]
     fn check(path: &str, expected: Expect) {
         expected.assert_eq(&object_key(path).unwrap_or_else(|error| error.to_string()));
     }

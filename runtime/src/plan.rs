@@ -387,9 +387,10 @@ fn edges(nodes: &[Node], vertices: &[Vertex], vertex_of: &[VertexId]) -> (Vec<Ed
                 from: sender,
                 to: receiver,
                 // There is no subtask with the same index to forward to.
-                exchange: match exchange {
-                    Exchange::Forward if is_uneven => Exchange::Rebalance,
-                    other => *other,
+                exchange: if *exchange == Exchange::Forward && is_uneven {
+                    Exchange::Rebalance
+                } else {
+                    *exchange
                 },
             });
             routes.push(Route { from: *from, to: NodeId(index), input });

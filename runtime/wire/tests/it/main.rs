@@ -1,0 +1,3 @@
+//! The formats of the crate as others see them.
+
+mod golden;
