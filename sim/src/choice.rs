@@ -54,6 +54,12 @@ impl Choices {
         let count = self.made.entry((site, actor)).or_default();
         let occurrence = *count;
         *count += 1;
+        self.choose_number(site, actor, occurrence)
+    }
+
+    /// Makes a choice whose occurrences the caller counts: no other may be made at that site by
+    /// that actor.
+    pub(crate) fn choose_number(&mut self, site: &'static str, actor: u64, occurrence: u64) -> u64 {
         let value = self.overridden(site, actor, occurrence).unwrap_or_else(|| {
             let site = xxh3_64_with_seed(site.as_bytes(), self.seed);
             let mut name = [0; 16];

@@ -29,6 +29,7 @@ mod link;
 mod machine;
 mod network;
 mod node;
+mod panics;
 mod rule;
 mod run;
 mod store;

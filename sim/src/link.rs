@@ -30,8 +30,13 @@ pub(crate) struct Link {
     sender: Option<Waker>,
     has_sender: bool,
     has_receiver: bool,
+    /// When the sender learns that nobody receives any more, unless the news is held up.
+    refused_at: Option<Duration>,
     is_reset: bool,
 }
+
+/// What rules see in place of a kind when a connection ends.
+pub(crate) const CLOSE: &str = "close";
 
 /// What a link carries.
 pub(crate) enum Item {
@@ -67,12 +72,21 @@ impl Link {
             sender: None,
             has_sender: true,
             has_receiver: true,
+            refused_at: None,
             is_reset: false,
         }
     }
 
-    pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.is_reset || !self.has_receiver {
+    /// Returns ready when one more frame may be sent; `is_held` tells whether news of the receiver
+    /// must wait.
+    pub(crate) fn poll_room(
+        &mut self,
+        now: Duration,
+        is_held: impl FnOnce() -> bool,
+        cx: &Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let is_refused = self.refused_at.is_some_and(|at| at <= now) && !is_held();
+        if self.is_reset || is_refused {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         if self.size < WINDOW {
@@ -85,6 +99,10 @@ impl Link {
     /// Sends something that arrives at `at`, or as soon after it as order allows.
     pub(crate) fn send_in_order(&mut self, at: Duration, item: Item) {
         self.last = self.last.max(at);
+        if let (Item::End, Some(((latest, _), _))) = (&item, self.queue.last_key_value()) {
+            // Nothing follows the end, not even a frame that was overtaken.
+            self.last = self.last.max(*latest);
+        }
         self.send_at(self.last, item);
     }
 
@@ -93,9 +111,24 @@ impl Link {
         if let Item::Frame(_, payload) = &item {
             self.size += payload.len();
         }
-        self.queue.insert((at, self.sent_count), item);
+        let place = (at, self.sent_count);
         self.sent_count += 1;
-        self.wake_receiver();
+        // A receiver that waits for an earlier one has a timer for it.
+        let is_next = self.queue.first_key_value().is_none_or(|(first, _)| place < *first);
+        self.queue.insert(place, item);
+        if is_next {
+            self.wake_receiver();
+        }
+    }
+
+    /// Returns how many items were sent, those that were lost included.
+    pub(crate) fn sent_count(&self) -> u64 {
+        self.sent_count
+    }
+
+    /// Counts a frame that vanishes.
+    pub(crate) fn lose(&mut self) {
+        self.sent_count += 1;
     }
 
     /// Returns what has arrived by `now`, unless `is_held` says that it must wait.
@@ -113,7 +146,7 @@ impl Link {
         }
         let kind = match item {
             Item::Frame(kind, _) => kind,
-            Item::End | Item::Reset => "close",
+            Item::End | Item::Reset => CLOSE,
         };
         if is_held(kind) {
             return Arrival::None;
@@ -166,7 +199,11 @@ impl Link {
 
     pub(crate) fn drop_receiver(&mut self) {
         self.has_receiver = false;
-        self.wake();
+    }
+
+    /// Lets the sender learn at `at` that nobody receives any more; someone has to wake it then.
+    pub(crate) fn refuse(&mut self, at: Duration) {
+        self.refused_at = Some(self.refused_at.map_or(at, |earlier| earlier.min(at)));
     }
 
     /// Returns whether nobody holds the link any more.

@@ -1,26 +1,30 @@
 //! One life of a node, as the code under test sees it.
 
-use std::{io, ops::Range, time::Duration};
+use std::{future::poll_fn, io, ops::Range, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use floodmark_platform::{
     Abort, Address, BoxFuture, Clock, Connection, Disk, Entropy, Listener, Network, ObjectEntry,
     ObjectStore, Observation, Observe, StoreError, Tasks,
 };
-use madsim::task::AbortHandle;
+use madsim::{runtime::NodeHandle, task::AbortHandle};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     network,
     node::Life,
+    panics,
     store::{Answer, Request},
     world::Shared,
 };
 
 /// The platform of one life of a node.
+#[derive(Clone)]
 pub(crate) struct SimMachine {
     pub(crate) shared: Shared,
     pub(crate) life: Life,
+    /// The executor's handle of this life, so that what a dead life starts never runs.
+    pub(crate) handle: NodeHandle,
 }
 
 impl Clock for SimMachine {
@@ -35,8 +39,19 @@ impl Clock for SimMachine {
     }
 
     fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
-        let moment = self.shared.lock().nodes[self.life.node.0].clock.moment_of(deadline);
-        self.shared.sleep_until(moment)
+        let (shared, node) = (self.shared.clone(), self.life.node.0);
+        Box::pin(async move {
+            loop {
+                let (now, clock) = (shared.now(), shared.lock().nodes[node].clock);
+                if deadline <= clock.local(now) {
+                    return;
+                }
+                // A clock that slows down meanwhile makes it sleep again.
+                let mut sleep = pin!(shared.sleep_now());
+                shared.reset(sleep.as_mut(), clock.moment_of(deadline));
+                sleep.await;
+            }
+        })
     }
 }
 
@@ -49,9 +64,16 @@ impl Abort for SimAbort {
 }
 
 impl Tasks for SimMachine {
-    fn spawn(&self, _: &'static str, task: BoxFuture<()>) -> Box<dyn Abort> {
-        let handle = self.shared.lock().nodes[self.life.node.0].handle.clone();
-        Box::new(SimAbort(handle.spawn(task).abort_handle()))
+    fn spawn(&self, name: &'static str, mut task: BoxFuture<()>) -> Box<dyn Abort> {
+        let (shared, life) = (self.shared.clone(), self.life);
+        let watched = poll_fn(move |cx| {
+            let poll = task.as_mut().poll(cx);
+            if let Some(words) = panics::take() {
+                shared.on_panic(life, name, words);
+            }
+            poll
+        });
+        Box::new(SimAbort(self.handle.spawn(watched).abort_handle()))
     }
 }
 
@@ -162,7 +184,10 @@ impl Entropy for SimMachine {
     fn choose(&self, site: &'static str, actor: u64) -> u64 {
         // Two nodes that ask the same question get answers of their own.
         let node = (self.life.node.0 as u64 + 1).to_le_bytes();
-        let actor = xxh3_64(&[node, actor.to_le_bytes()].concat());
+        let mut name = [0; 16];
+        name[..8].copy_from_slice(&node);
+        name[8..].copy_from_slice(&actor.to_le_bytes());
+        let actor = xxh3_64(&name);
         self.shared.lock().choices.choose(site, actor)
     }
 }

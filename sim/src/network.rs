@@ -17,8 +17,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     NodeId,
-    link::{Arrival, Item, Link},
-    node::{Condition, Life},
+    link::{Arrival, CLOSE, Item, Link},
+    node::{Condition, Life, Node, is_alive},
     rule::{FrameFate, FrameView},
     world::{Shared, State},
 };
@@ -65,38 +65,35 @@ struct Backlog {
 
 impl State {
     fn latency(&mut self, site: &'static str, actor: u64) -> Duration {
-        let LinkProfile { latency_min, latency_max, jitter } = self.profile;
-        let value = self.choices.choose(site, actor);
-        let span = nanos(latency_max - latency_min).max(1);
-        let base = latency_min + Duration::from_nanos(value % span);
-        if (value >> 48) % 10 == 0 {
-            base + Duration::from_nanos((value >> 20) % nanos(jitter).max(1))
-        } else {
-            base
-        }
+        self.profile.latency(self.choices.choose(site, actor))
     }
 
     fn send(&mut self, index: u64, now: Duration, frame: Frame) {
-        let Some(link) = self.network.links.get(&index) else { return };
+        let Some(link) = self.network.links.get_mut(&index) else { return };
         let (actor, from, to) = (link.actor, link.from, link.to);
-        if !self.is_alive(from) {
+        if !is_alive(&self.nodes, from) {
             return;
         }
         let Frame { kind, payload } = frame;
-        let latency = self.latency("frame_latency", actor);
-        let names = (self.name(from.node), self.name(to.node));
-        let view =
-            FrameView { from: (from.node, &names.0), to: (to.node, &names.1), kind: kind.0, actor };
-        let fate = self.rules.fate_of(view, &mut self.choices);
-        let at = now + latency + self.rules.delay_of(view);
+        let number = link.sent_count();
+        let latency =
+            self.profile.latency(self.choices.choose_number("frame_latency", actor, number));
+        let mut at = now + latency;
+        let mut fate = FrameFate::Deliver;
+        if !self.rules.is_empty() {
+            let view = view(&self.nodes, link, kind.0);
+            fate = self.rules.fate_of(view, &mut self.choices);
+            at += self.rules.delay_of(view);
+        }
         self.trace.add(kind.0, now, &[actor, xxh3_64(&payload), fate as u64]);
         if fate != FrameFate::Deliver {
             self.struck_count += 1;
-            self.log(now, from.node, || format!("{kind:?} to {}: {fate:?}", names.1));
+            let to = self.name(to.node);
+            self.log(now, from.node, || format!("{kind:?} to {to}: {fate:?}"));
         }
         let link = self.network.links.get_mut(&index).expect("the link was just seen");
         match fate {
-            FrameFate::Lose => {}
+            FrameFate::Lose => link.lose(),
             FrameFate::Deliver => link.send_in_order(at, Item::Frame(kind.0, payload)),
             FrameFate::Duplicate => {
                 link.send_in_order(at, Item::Frame(kind.0, payload.clone()));
@@ -119,31 +116,27 @@ impl State {
         (there, there + 1)
     }
 
-    /// Tells the peers of a node that died, unless it fell silent.
-    pub(crate) fn break_links_of(&mut self, life: Life, now: Duration) {
-        let ours: Vec<u64> = self.links_of(life);
-        for index in ours {
-            let link = &self.network.links[&index];
-            let actor = link.actor;
-            // Both directions of a connection share the choice.
-            if self.choices.below("crash_is_silent", actor & !1, 4) == 0 {
-                continue;
-            }
-            let latency = self.latency("frame_latency", actor);
-            let link = self.network.links.get_mut(&index).expect("the link was just seen");
-            if link.from == life {
-                link.send_in_order(now + latency, Item::Reset);
-            } else {
-                link.drop_receiver();
-            }
-        }
+    /// Decides whether the peers of a node that died hear of it, or only its silence.
+    pub(crate) fn is_silent_death(&mut self, node: NodeId) -> bool {
+        self.choices.below("crash_is_silent", node.0 as u64, 4) == 0
     }
 
-    /// Breaks what is left of a life's links: its successor knows nothing of them.
-    pub(crate) fn reset_links_of(&mut self, life: Life) {
+    /// Tells the peers of a life that it is over. Returns which senders have to be woken, and when.
+    #[must_use]
+    pub(crate) fn break_links_of(&mut self, life: Life, now: Duration) -> Vec<(u64, Duration)> {
+        let mut refused = Vec::new();
         for index in self.links_of(life) {
-            self.network.links.get_mut(&index).expect("the link was just seen").reset();
+            let actor = self.network.links[&index].actor;
+            let at = now + self.latency("close_latency", actor);
+            let link = self.network.links.get_mut(&index).expect("the link was just seen");
+            if link.from == life {
+                link.send_in_order(at, Item::Reset);
+            } else {
+                link.refuse(at);
+                refused.push((index, at));
+            }
         }
+        refused
     }
 
     fn links_of(&self, life: Life) -> Vec<u64> {
@@ -152,6 +145,17 @@ impl State {
             .filter(|(_, link)| link.from == life || link.to == life)
             .map(|(index, _)| *index)
             .collect()
+    }
+
+    /// Closes the receiving end of a link, and returns when its sender has to be woken.
+    fn close_receiver(&mut self, index: u64, now: Duration) -> Option<Duration> {
+        let actor = self.network.links.get(&index)?.actor;
+        let at = now + self.latency("close_latency", actor);
+        let link = self.network.links.get_mut(&index)?;
+        link.drop_receiver();
+        link.refuse(at);
+        self.collect(index);
+        self.network.links.contains_key(&index).then_some(at)
     }
 
     fn collect(&mut self, index: u64) {
@@ -170,8 +174,15 @@ struct SenderHalf {
 struct ReceiverHalf {
     shared: Shared,
     link: u64,
-    /// The moment that is being waited for.
-    timer: Option<(Duration, Pin<Box<Sleep>>)>,
+    timer: Option<Timer>,
+}
+
+/// A timer for the next arrival.
+struct Timer {
+    at: Duration,
+    /// Whom it wakes.
+    waker: Waker,
+    sleep: Pin<Box<Sleep>>,
 }
 
 pub(crate) fn halves(shared: &Shared, (out, back): (u64, u64)) -> Connection {
@@ -183,10 +194,15 @@ pub(crate) fn halves(shared: &Shared, (out, back): (u64, u64)) -> Connection {
 
 impl FrameSender for SenderHalf {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.shared.lock().network.links.get_mut(&self.link) {
-            Some(link) => link.poll_room(cx),
-            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-        }
+        let now = self.shared.now();
+        let mut state = self.shared.lock();
+        let State { network, nodes, rules, .. } = &mut *state;
+        let Some(link) = network.links.get_mut(&self.link) else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        // The news comes from the receiver, so it travels the other way.
+        let back = view(nodes, link, CLOSE).back();
+        link.poll_room(now, || rules.is_held(back), cx)
     }
 
     fn start_send(&mut self, frame: Frame) -> io::Result<()> {
@@ -208,7 +224,7 @@ impl Drop for SenderHalf {
         let Some(link) = state.network.links.get_mut(&self.link) else { return };
         let (actor, from) = (link.actor, link.from);
         if link.drop_sender() && state.is_alive(from) {
-            let latency = state.latency("frame_latency", actor);
+            let latency = state.latency("end_latency", actor);
             if let Some(link) = state.network.links.get_mut(&self.link) {
                 link.send_in_order(now + latency, Item::End);
             }
@@ -225,18 +241,10 @@ impl FrameReceiver for ReceiverHalf {
             let mut state = self.shared.lock();
             let state = &mut *state;
             let Some(link) = state.network.links.get_mut(&self.link) else { return broken() };
-            let (actor, from, to) = (link.actor, link.from, link.to);
-            let names = (&state.nodes[from.node.0].name, &state.nodes[to.node.0].name);
             let rules = &state.rules;
-            let is_held = |kind| {
-                !rules.is_empty()
-                    && rules.is_held(FrameView {
-                        from: (from.node, names.0),
-                        to: (to.node, names.1),
-                        kind,
-                        actor,
-                    })
-            };
+            let frame = view(&state.nodes, link, CLOSE);
+            let actor = frame.actor;
+            let is_held = |kind| !rules.is_empty() && rules.is_held(FrameView { kind, ..frame });
             match link.receive(now, is_held) {
                 Arrival::Frame(payload) => {
                     state.trace.add("arrival", now, &[actor, payload.len() as u64]);
@@ -254,28 +262,50 @@ impl FrameReceiver for ReceiverHalf {
                 }
             }
         };
-        if self.timer.as_ref().is_none_or(|(armed, _)| *armed != at) {
-            let mut sleep = self.shared.sleep_until(at);
-            if sleep.as_mut().poll(cx).is_ready() {
-                cx.waker().wake_by_ref();
-            }
-            self.timer = Some((at, sleep));
-        }
+        self.arm(at, cx);
         Poll::Pending
+    }
+}
+
+impl ReceiverHalf {
+    /// Has the current task woken at `at`.
+    fn arm(&mut self, at: Duration, cx: &mut Context<'_>) {
+        // The executor keeps every timer that was ever polled, so one per moment and task must do.
+        // A receiver that was handed to another task needs one that wakes that one.
+        let is_armed = |timer: &Timer| timer.at == at && timer.waker.will_wake(cx.waker());
+        if self.timer.as_ref().is_some_and(is_armed) {
+            return;
+        }
+        let waker = cx.waker().clone();
+        let mut sleep = match self.timer.take() {
+            Some(timer) => timer.sleep,
+            None => Box::pin(self.shared.sleep_now()),
+        };
+        self.shared.reset(sleep.as_mut(), at);
+        if sleep.as_mut().poll(cx).is_ready() {
+            waker.wake_by_ref();
+        }
+        self.timer = Some(Timer { at, waker, sleep });
     }
 }
 
 impl Drop for ReceiverHalf {
     fn drop(&mut self) {
+        let now = self.shared.now();
         let mut state = self.shared.lock();
-        let Some(link) = state.network.links.get_mut(&self.link) else { return };
+        let Some(link) = state.network.links.get(&self.link) else { return };
         let to = link.to;
         // What a dead node's destructors do, nobody sees.
-        if state.is_alive(to) {
+        if !state.is_alive(to) {
             if let Some(link) = state.network.links.get_mut(&self.link) {
                 link.drop_receiver();
             }
-            state.collect(self.link);
+            return state.collect(self.link);
+        }
+        let refused_at = state.close_receiver(self.link, now);
+        drop(state);
+        if let Some(at) = refused_at {
+            self.shared.wake_links_at(vec![(self.link, at)]);
         }
     }
 }
@@ -311,8 +341,20 @@ impl Drop for SimListener {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         let key = (self.life.node, self.port);
-        if state.network.listeners.get(&key).is_some_and(|backlog| backlog.life == self.life) {
-            state.network.listeners.remove(&key);
+        if state.network.listeners.get(&key).is_none_or(|backlog| backlog.life != self.life) {
+            return;
+        }
+        let backlog = state.network.listeners.remove(&key);
+        if !state.is_alive(self.life) {
+            return;
+        }
+        // Those who wait to be accepted would wait for ever.
+        for (there, back) in backlog.into_iter().flat_map(|backlog| backlog.waiting) {
+            for index in [there, back] {
+                if let Some(link) = state.network.links.get_mut(&index) {
+                    link.reset();
+                }
+            }
         }
     }
 }
@@ -391,6 +433,25 @@ impl State {
         }
         Ok(links)
     }
+}
+
+impl LinkProfile {
+    /// Returns the latency that a choice stands for.
+    fn latency(&self, choice: u64) -> Duration {
+        let span = nanos(self.latency_max.saturating_sub(self.latency_min)).max(1);
+        let base = self.latency_min + Duration::from_nanos(choice % span);
+        if (choice >> 48).is_multiple_of(10) {
+            base + Duration::from_nanos((choice >> 20) % nanos(self.jitter).max(1))
+        } else {
+            base
+        }
+    }
+}
+
+/// Returns a frame of `kind` on a link as rules see it.
+fn view<'a>(nodes: &'a [Node], link: &Link, kind: &'static str) -> FrameView<'a> {
+    let end = |life: Life| (life.node, &*nodes[life.node.0].name);
+    FrameView { from: end(link.from), to: end(link.to), kind, actor: link.actor }
 }
 
 fn nanos(duration: Duration) -> u64 {

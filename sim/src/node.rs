@@ -40,6 +40,12 @@ pub(crate) enum Condition {
     Dead,
 }
 
+/// Returns whether a life is not over.
+pub(crate) fn is_alive(nodes: &[Node], life: Life) -> bool {
+    let node = &nodes[life.node.0];
+    node.incarnation == life.incarnation && node.condition != Condition::Dead
+}
+
 /// The clock of one node: its own zero, its own rate, its own idea of the date.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NodeClock {

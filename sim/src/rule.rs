@@ -50,6 +50,13 @@ pub(crate) struct OperationView<'a> {
     pub(crate) actor: u64,
 }
 
+impl<'a> FrameView<'a> {
+    /// Returns the same frame on the way back.
+    pub(crate) fn back(self) -> Self {
+        Self { from: self.to, to: self.from, ..self }
+    }
+}
+
 impl Rules {
     pub(crate) fn add(&mut self, number: u64, rule: Rule) {
         self.rules.insert(number, rule);
@@ -74,7 +81,11 @@ impl Rules {
                 (left.contains(&from) && right.contains(&to))
                     || (left.contains(&to) && right.contains(&from))
             }
-            _ => false,
+            Rule::Hold(_)
+            | Rule::Slow(..)
+            | Rule::Frame { .. }
+            | Rule::StoreError { .. }
+            | Rule::StoreSlow(..) => false,
         })
     }
 
@@ -89,17 +100,22 @@ impl Rules {
                         && to.contains(&sender))
             }
             Rule::Hold(link) => link.matches(frame),
-            _ => false,
+            Rule::Slow(..) | Rule::Frame { .. } | Rule::StoreError { .. } | Rule::StoreSlow(..) => {
+                false
+            }
         })
     }
 
     /// Returns how much longer a frame takes.
     pub(crate) fn delay_of(&self, frame: FrameView<'_>) -> Duration {
-        let slow = self.rules.values().filter_map(|rule| match rule {
-            Rule::Slow(link, extra) if link.matches(frame) => Some(*extra),
-            _ => None,
-        });
-        slow.sum()
+        let mut delay = Duration::ZERO;
+        for rule in self.rules.values() {
+            let Rule::Slow(link, extra) = rule else { continue };
+            if link.matches(frame) {
+                delay += *extra;
+            }
+        }
+        delay
     }
 
     /// Decides what becomes of a frame.
@@ -138,11 +154,14 @@ impl Rules {
 
     /// Returns how much longer an operation takes.
     pub(crate) fn store_delay_of(&self, view: OperationView<'_>) -> Duration {
-        let slow = self.rules.values().filter_map(|rule| match rule {
-            Rule::StoreSlow(store, extra) if store.matches(view) => Some(*extra),
-            _ => None,
-        });
-        slow.sum()
+        let mut delay = Duration::ZERO;
+        for rule in self.rules.values() {
+            let Rule::StoreSlow(store, extra) = rule else { continue };
+            if store.matches(view) {
+                delay += *extra;
+            }
+        }
+        delay
     }
 }
 

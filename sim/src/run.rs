@@ -1,25 +1,25 @@
 //! One run: a seed, a thread, a world.
 
 use std::{
-    any::Any,
     panic::{self, AssertUnwindSafe},
     pin::pin,
-    sync::{Once, mpsc},
+    sync::mpsc,
     thread,
     time::Duration,
 };
 
-use futures_util::future::{Either, select};
-use madsim::{
-    runtime::{Handle, Runtime},
-    time::TimeHandle,
+use futures_util::{
+    FutureExt as _,
+    future::{Either, select},
 };
+use madsim::{runtime::Runtime, time::TimeHandle};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
     LinkProfile, LogEntry, Tape, World,
     choice::Choices,
+    panics,
     world::{Shared, State},
 };
 
@@ -121,9 +121,6 @@ pub enum RunError {
     },
 }
 
-/// The name of threads on which runs happen; panics there are part of the simulation.
-const THREAD_NAME: &str = "simulated-run";
-
 /// Runs `story` in a world of its own, on a thread of its own.
 ///
 /// # Determinism
@@ -135,13 +132,15 @@ where
     F: FnOnce(World) -> S + Send + 'static,
     S: Future<Output = T> + 'static,
 {
-    silence_panics();
+    panics::silence();
     let (sender, receiver) = mpsc::channel();
     let limit = options.watchdog;
-    let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
+    let thread = thread::Builder::new().name(panics::THREAD_NAME.to_owned());
+    let mut options = options;
+    let choices = Choices::new(options.seed.0, options.tape.take(), options.is_recorded);
     let spawned = thread.spawn(move || {
         // Nobody listens any more when the watchdog was faster.
-        let _ = sender.send(run_here(options, story));
+        let _ = sender.send(run_here(options, choices, story));
     });
     let handle = spawned.expect("the system can start a thread");
     match receiver.recv_timeout(limit) {
@@ -166,44 +165,40 @@ where
     }
 }
 
-fn run_here<T, F, S>(options: RunOptions, story: F) -> Outcome<T>
+fn run_here<T, F, S>(options: RunOptions, mut choices: Choices, story: F) -> Outcome<T>
 where
     F: FnOnce(World) -> S,
     S: Future<Output = T> + 'static,
 {
-    // The first statement on this thread: the executor seeds the thread's hash maps.
-    let runtime = Runtime::with_seed_and_config(options.seed.0, madsim::Config::default());
-    let RunOptions { seed, tape, is_recorded, is_verbose, links, event_budget, .. } = options;
-    let choices = Choices::new(seed.0, tape, is_recorded);
+    // The order of tasks is a choice like any other, so a tape holds it too.
+    let schedule = choices.choose("schedule", 0);
+    // Nothing on this thread may hash before: the executor seeds the thread's hash maps.
+    let runtime = Runtime::with_seed_and_config(schedule, madsim::Config::default());
+    let RunOptions { is_verbose, links, event_budget, .. } = options;
     let state = State::new(choices, links, event_budget).verbose(is_verbose);
     let apart = runtime.create_node().name("world").build();
     let time = runtime.block_on(async { TimeHandle::current() });
-    let shared = Shared::new(state, time, apart.clone());
+    let shared = Shared::new(state, time, apart);
     let world = World { shared: shared.clone() };
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(conduct(shared.clone(), options.time_max, story(world)))
     }));
-    let result = result.unwrap_or_else(|panic| Err(RunError::Panicked { message: message(panic) }));
-    let virtual_time = shared.now();
-    let handles: Vec<_> = {
-        let mut state = shared.lock();
-        // From here on, what destructors do has no effect.
-        state.nodes.iter_mut().for_each(|node| node.condition = crate::node::Condition::Dead);
-        state.nodes.iter().map(|node| node.handle.id()).collect()
-    };
-    let (hash, event_count, log) = {
-        let mut state = shared.lock();
-        (state.trace.hash(), state.trace.event_count(), state.trace.take_log())
-    };
+    let result =
+        result.unwrap_or_else(|panic| Err(RunError::Panicked { message: panics::message(panic) }));
     // Tasks that are alive when the runtime is dropped are never freed.
-    runtime.block_on(async move {
-        handles.into_iter().for_each(|id| Handle::current().kill(id));
-        Handle::current().kill(apart.id());
-    });
+    runtime.block_on(async { shared.end() });
     let empty = State::new(Choices::new(0, None, false), LinkProfile::default(), 0);
     let state = std::mem::replace(&mut *shared.lock(), empty);
     shared.forget_listeners();
-    Outcome { result, hash, event_count, virtual_time, tape: state.choices.into_tape(), log }
+    let State { mut trace, choices, ended_at, .. } = state;
+    Outcome {
+        result,
+        hash: trace.hash(),
+        event_count: trace.event_count(),
+        virtual_time: ended_at.expect("the run has ended"),
+        tape: choices.into_tape(),
+        log: trace.take_log(),
+    }
 }
 
 /// Runs the story until it ends, the run fails, or time is up.
@@ -219,27 +214,16 @@ async fn conduct<T>(
             Either::Right(_) => RunError::TimeLimit { limit },
         }
     };
-    match select(pin!(stopped), pin!(story)).await {
+    let guarded = AssertUnwindSafe(story).catch_unwind();
+    let result = match select(pin!(stopped), pin!(guarded)).await {
         Either::Left((error, _)) => Err(error),
-        Either::Right((value, _)) => failure().map_or(Ok(value), Err),
-    }
-}
-
-fn message(panic: Box<dyn Any + Send>) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".to_owned())
-}
-
-/// Panics on threads of runs are values; those on other threads are reported as ever.
-fn silence_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let report = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if thread::current().name() != Some(THREAD_NAME) {
-                report(info);
-            }
-        }));
-    });
+        Either::Right((Ok(value), _)) => failure().map_or(Ok(value), Err),
+        Either::Right((Err(panic), _)) => {
+            Err(RunError::Panicked { message: panics::message(panic) })
+        }
+    };
+    // Here and not later: the executor does not come back while any task is ready, and in a livelock
+    // one always is.
+    shared.end();
+    result
 }

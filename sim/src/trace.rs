@@ -7,6 +7,9 @@ use xxhash_rust::xxh3::Xxh3;
 /// Entries that are kept.
 const LOG_LENGTH: usize = 40;
 
+/// Words of eight bytes that an event has at most: its moment and its numbers.
+const WORDS: usize = 5;
+
 /// An event in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
@@ -40,12 +43,15 @@ impl Trace {
     /// Adds an event: its kind, when it happened, and numbers that tell it from others.
     pub(crate) fn add(&mut self, kind: &str, at: Duration, numbers: &[u64]) {
         self.event_count += 1;
-        self.hasher.update(kind.as_bytes());
-        let nanos = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
-        self.hasher.update(&nanos.to_le_bytes());
-        for number in numbers {
-            self.hasher.update(&number.to_le_bytes());
+        assert!(numbers.len() < WORDS, "an event fits into its buffer");
+        let mut bytes = [0; 8 * WORDS];
+        let (words, _) = bytes.as_chunks_mut::<8>();
+        words[0] = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX).to_le_bytes();
+        for (word, number) in words[1..].iter_mut().zip(numbers) {
+            *word = number.to_le_bytes();
         }
+        self.hasher.update(kind.as_bytes());
+        self.hasher.update(&bytes[..8 * (1 + numbers.len())]);
     }
 
     /// Adds an event that hashes itself.

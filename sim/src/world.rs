@@ -1,8 +1,8 @@
 //! The world of one run: everything the nodes share, and what a story can do to them.
 
 use std::{
-    collections::BTreeMap,
     future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Poll, Waker},
@@ -10,27 +10,30 @@ use std::{
 };
 
 use bytes::Bytes;
-use floodmark_platform::{BoxFuture, Machine, Observation};
+use floodmark_platform::{BoxFuture, Machine, Observation, Tasks as _};
 use futures_util::FutureExt as _;
 use madsim::{
     runtime::{Handle, NodeHandle},
     time::{Instant, Sleep, TimeHandle},
 };
 use tokio::sync::oneshot;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    DiskFate, Fault, FaultPlan, LinkProfile, LinkSelector, NodeId, PlannedFault, RunError,
-    StoreEffect, When,
+    DiskFate, LinkProfile, NodeId, RunError, StoreEffect,
     choice::Choices,
     disk::Disk,
     machine::SimMachine,
     network::Network,
-    node::{Condition, Life, Node, NodeClock},
-    rule::{FrameFate, FrameView, Rule, Rules},
+    node::{Condition, Life, Node, NodeClock, is_alive},
+    panics,
+    rule::Rules,
     store::Store,
     trace::Trace,
 };
+
+mod faults;
+
+use faults::Faults;
 
 /// What all parts of a run share.
 pub(crate) struct State {
@@ -46,20 +49,10 @@ pub(crate) struct State {
     pub(crate) failure: Option<RunError>,
     pub(crate) on_failure: Option<Waker>,
     pub(crate) event_budget: u64,
+    /// When the run ended.
+    pub(crate) ended_at: Option<Duration>,
     is_verbose: bool,
     faults: Faults,
-}
-
-/// The faults of the plan.
-#[derive(Default)]
-struct Faults {
-    next: u64,
-    pending_count: usize,
-    is_healed: bool,
-    /// How often each label was observed.
-    observed: BTreeMap<&'static str, u32>,
-    /// Those that wait for an observation.
-    waiting: Vec<(String, u32, oneshot::Sender<()>)>,
 }
 
 type Listener = Box<dyn FnMut(&Seen<'_>) + Send>;
@@ -107,6 +100,7 @@ impl State {
             failure: None,
             on_failure: None,
             event_budget,
+            ended_at: None,
             is_verbose: false,
             faults: Faults::default(),
         }
@@ -125,8 +119,7 @@ impl State {
     }
 
     pub(crate) fn is_alive(&self, life: Life) -> bool {
-        let node = &self.nodes[life.node.0];
-        node.incarnation == life.incarnation && node.condition != Condition::Dead
+        is_alive(&self.nodes, life)
     }
 
     /// Keeps an event in words, if someone will read them.
@@ -169,15 +162,48 @@ impl Shared {
 
     /// Completes at a moment of virtual time.
     pub(crate) fn sleep_until(&self, moment: Duration) -> Pin<Box<Sleep>> {
-        let mut sleep = Box::pin(self.0.time.sleep(Duration::ZERO));
-        // A plain sleep lasts at least a millisecond; a deadline is exact.
-        sleep.as_mut().reset(self.0.start + moment.max(self.now()));
+        let mut sleep = Box::pin(self.sleep_now());
+        self.reset(sleep.as_mut(), moment);
         sleep
+    }
+
+    /// Returns a sleep that is yet to be given its moment by [`Shared::reset`].
+    pub(crate) fn sleep_now(&self) -> Sleep {
+        // A plain sleep lasts at least a millisecond; a deadline is exact.
+        self.0.time.sleep(Duration::ZERO)
+    }
+
+    /// Lets a sleep end at a moment of virtual time.
+    pub(crate) fn reset(&self, sleep: Pin<&mut Sleep>, moment: Duration) {
+        sleep.reset(self.0.start + moment.max(self.now()));
     }
 
     /// Runs a task that belongs to no node.
     pub(crate) fn spawn_apart(&self, task: impl Future<Output = ()> + Send + 'static) {
         drop(self.0.apart.spawn(task));
+    }
+
+    /// Wakes the ends of links, each at its moment.
+    pub(crate) fn wake_links_at(&self, links: Vec<(u64, Duration)>) {
+        for (index, at) in links {
+            let shared = self.clone();
+            self.spawn_apart(async move {
+                shared.sleep_until(at).await;
+                if let Some(link) = shared.lock().network.links.get_mut(&index) {
+                    link.wake();
+                }
+            });
+        }
+    }
+
+    /// Records that a task of a node panicked.
+    pub(crate) fn on_panic(&self, life: Life, task: &str, words: String) {
+        let now = self.now();
+        let mut state = self.lock();
+        if state.is_alive(life) {
+            state.trace.add("panic", now, &[life.node.0 as u64]);
+            state.log(now, life.node, || format!("task {task} panics: {words}"));
+        }
     }
 
     pub(crate) fn check_budget(&self) {
@@ -202,13 +228,11 @@ impl Shared {
             let count = state.faults.observed.entry(label).or_default();
             *count += 1;
             let count = *count;
-            let (due, waiting) = std::mem::take(&mut state.faults.waiting)
-                .into_iter()
-                .partition(|(wanted, number, _)| wanted == label && *number <= count);
-            state.faults.waiting = waiting;
-            let due: Vec<(String, u32, oneshot::Sender<()>)> = due;
-            // A fault that was healed meanwhile no longer waits.
-            for (_, _, sender) in due {
+            let is_due = |(wanted, number, _): &mut (String, u32, oneshot::Sender<()>)| {
+                wanted == label && *number <= count
+            };
+            for (_, _, sender) in state.faults.waiting.extract_if(.., is_due) {
+                // A fault that was healed meanwhile no longer waits.
                 let _ = sender.send(());
             }
             state.name(life.node)
@@ -221,20 +245,42 @@ impl Shared {
             observation,
         };
         let mut listeners = self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.iter_mut().for_each(|listener| listener(&seen));
+        self.guard(|| listeners.iter_mut().for_each(|listener| listener(&seen)));
         drop(listeners);
         self.check_budget();
     }
 
     pub(crate) fn tell_store_listeners(&self, effect: &StoreEffect<'_>) {
         let mut listeners = self.0.store_listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.iter_mut().for_each(|listener| listener(effect));
+        self.guard(|| listeners.iter_mut().for_each(|listener| listener(effect)));
+    }
+
+    /// Calls listeners. Their panic ends the run: it is not one of the node they listen to.
+    fn guard(&self, call: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
+            // The task that was listened to has not panicked.
+            drop(panics::take());
+            self.lock().fail(RunError::Panicked { message: panics::message(panic) });
+        }
     }
 
     /// Drops the listeners, which may hold on to the world.
     pub(crate) fn forget_listeners(&self) {
         self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.0.store_listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Ends the run: kills every task but the story, none of which has an effect any more.
+    pub(crate) fn end(&self) {
+        let now = self.now();
+        let handles: Vec<NodeHandle> = {
+            let mut state = self.lock();
+            state.ended_at.get_or_insert(now);
+            // Dead before their destructors run, so nobody sees what those do.
+            state.nodes.iter_mut().for_each(|node| node.condition = Condition::Dead);
+            state.nodes.iter().map(|node| node.handle.clone()).collect()
+        };
+        handles.iter().chain([&self.0.apart]).for_each(|node| Handle::current().kill(node.id()));
     }
 
     /// Completes when the run has failed.
@@ -257,15 +303,10 @@ impl Shared {
             let Node { incarnation, main, handle, .. } = &state.nodes[node.0];
             (Life { node, incarnation: *incarnation }, main.clone(), handle.clone())
         };
-        let machine = Machine::new(SimMachine { shared: self.clone(), life });
-        let shared = self.clone();
-        drop(handle.spawn(async move {
-            let body = async { main(machine).await };
-            if std::panic::AssertUnwindSafe(body).catch_unwind().await.is_err() {
-                let now = shared.now();
-                shared.lock().log(now, node, || "its main function panicked".to_owned());
-            }
-        }));
+        let platform = SimMachine { shared: self.clone(), life, handle };
+        let machine = Machine::new(platform.clone());
+        let guarded = AssertUnwindSafe(async move { main(machine).await }).catch_unwind();
+        drop(platform.spawn("main", Box::pin(guarded.map(drop))));
     }
 }
 
@@ -323,7 +364,7 @@ impl World {
     /// Kills a node. Its effects end here; what it had asked of the object store may still happen.
     pub fn crash(&self, node: NodeId) {
         let now = self.now();
-        let handle = {
+        let (handle, refused) = {
             let mut state = self.shared.lock();
             let state = &mut *state;
             let Node { condition, incarnation, handle, disk, .. } = &mut state.nodes[node.0];
@@ -336,24 +377,26 @@ impl World {
             let handle = handle.clone();
             state.trace.add("crash", now, &[node.0 as u64]);
             state.log(now, node, || "crashes".to_owned());
-            state.break_links_of(life, now);
-            handle
+            let is_silent = state.is_silent_death(node);
+            let refused = if is_silent { Vec::new() } else { state.break_links_of(life, now) };
+            (handle, refused)
         };
+        self.shared.wake_links_at(refused);
         // The node is dead before its destructors run, so nobody sees what they do.
         Handle::current().kill(handle.id());
     }
 
     /// Starts a node again that was killed.
     pub fn restart(&self, node: NodeId, disk: DiskFate) {
+        if self.is_alive(node) {
+            return;
+        }
         let name = self.shared.lock().name(node);
         let handle = Handle::current().create_node().name(&*name).build();
-        {
+        let refused = {
             let now = self.now();
             let mut state = self.shared.lock();
             let entry = &mut state.nodes[node.0];
-            if entry.condition != Condition::Dead {
-                return;
-            }
             let old = Life { node, incarnation: entry.incarnation };
             entry.condition = Condition::Running;
             entry.incarnation += 1;
@@ -361,35 +404,53 @@ impl World {
             if disk == DiskFate::Lost {
                 entry.disk.lose();
             }
-            state.reset_links_of(old);
             state.trace.add("restart", now, &[node.0 as u64]);
             state.log(now, node, || format!("starts again {disk}"));
-        }
+            // Its new life knows nothing of the old connections, and says so.
+            state.break_links_of(old, now)
+        };
+        self.shared.wake_links_at(refused);
         self.shared.start(node);
     }
 
     /// Stops a node in the middle of whatever it does. It will not notice.
     pub fn pause(&self, node: NodeId) {
-        self.set_condition(node, Condition::Running, Condition::Paused, "falls asleep");
-        let handle = self.shared.lock().nodes[node.0].handle.clone();
-        Handle::current().pause(handle.id());
+        let slept = self.set_condition(node, Condition::Running, Condition::Paused, "falls asleep");
+        if let Some(handle) = slept {
+            Handle::current().pause(handle.id());
+        }
     }
 
     /// Lets a paused node go on.
     pub fn resume(&self, node: NodeId) {
-        self.set_condition(node, Condition::Paused, Condition::Running, "wakes up");
-        let handle = self.shared.lock().nodes[node.0].handle.clone();
-        Handle::current().resume(handle.id());
+        let woke = self.set_condition(node, Condition::Paused, Condition::Running, "wakes up");
+        if let Some(handle) = woke {
+            Handle::current().resume(handle.id());
+        }
     }
 
-    fn set_condition(&self, node: NodeId, from: Condition, to: Condition, text: &str) {
+    /// Changes how a node is. Returns its handle if it was as expected.
+    fn set_condition(
+        &self,
+        node: NodeId,
+        from: Condition,
+        to: Condition,
+        text: &str,
+    ) -> Option<NodeHandle> {
         let now = self.now();
         let mut state = self.shared.lock();
-        if state.nodes[node.0].condition == from {
-            state.nodes[node.0].condition = to;
-            state.trace.add("condition", now, &[node.0 as u64, to as u64]);
-            state.log(now, node, || text.to_owned());
+        if state.nodes[node.0].condition != from {
+            return None;
         }
+        state.nodes[node.0].condition = to;
+        state.trace.add("condition", now, &[node.0 as u64, to as u64]);
+        state.log(now, node, || text.to_owned());
+        Some(state.nodes[node.0].handle.clone())
+    }
+
+    /// Returns whether the node is not dead; it may be asleep.
+    pub fn is_alive(&self, node: NodeId) -> bool {
+        self.shared.lock().nodes[node.0].condition != Condition::Dead
     }
 
     /// Returns whether the node is neither dead nor asleep.
@@ -403,7 +464,22 @@ impl World {
         self.shared.lock().fail(RunError::Failed { check, reason, at });
     }
 
-    /// Calls `listener` with every observation, at the moment it is made.
+    /// Returns whether a check was violated, or the run fails for another reason.
+    pub fn is_failed(&self) -> bool {
+        self.shared.lock().failure.is_some()
+    }
+
+    /// Adds words of the story to the log, if the run is verbose. They are not part of the hash.
+    pub fn note(&self, text: impl Into<String>) {
+        let now = self.now();
+        let mut state = self.shared.lock();
+        if state.is_verbose {
+            state.trace.log(now, "STORY", text.into());
+        }
+    }
+
+    /// Calls `listener` with every observation, at the moment it is made. A listener may look at the
+    /// world and fail the run; it may not add listeners.
     pub fn listen(&self, listener: impl FnMut(&Seen<'_>) + Send + 'static) {
         let mut listeners = self.shared.0.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.push(Box::new(listener));
@@ -434,169 +510,5 @@ impl World {
     /// Returns how many frames and operations were struck by faults so far.
     pub fn struck_count(&self) -> u64 {
         self.shared.lock().struck_count
-    }
-
-    /// Lets the faults of a plan happen, each at its moment.
-    pub fn schedule(&self, plan: &FaultPlan) {
-        for PlannedFault { when, what } in plan.0.clone() {
-            let number = {
-                let mut state = self.shared.lock();
-                state.faults.pending_count += 1;
-                state.faults.next += 1;
-                state.faults.next
-            };
-            let world = self.clone();
-            self.shared.spawn_apart(async move {
-                let has_come = world.await_moment(when).await;
-                world.shared.lock().faults.pending_count -= 1;
-                if has_come && !world.shared.lock().faults.is_healed {
-                    world.inflict(number, what).await;
-                }
-            });
-        }
-    }
-
-    /// Returns whether a fault is in force or still to come.
-    pub fn has_faults(&self) -> bool {
-        let state = self.shared.lock();
-        let all_run = state.nodes.iter().all(|node| node.condition == Condition::Running);
-        0 < state.faults.pending_count || !state.rules.is_empty() || !all_run
-    }
-
-    /// Ends all faults: nothing is lost or late any more, everybody is awake, and no fault follows.
-    pub fn heal(&self) {
-        let now = self.now();
-        let (paused, dead) = {
-            let mut state = self.shared.lock();
-            state.rules.clear();
-            state.faults.is_healed = true;
-            state.faults.waiting.clear();
-            state.trace.add("heal", now, &[]);
-            let with = |condition| {
-                let nodes = state.nodes.iter().enumerate();
-                let matching = nodes.filter(move |(_, node)| node.condition == condition);
-                matching.map(|(index, _)| NodeId(index)).collect::<Vec<_>>()
-            };
-            (with(Condition::Paused), with(Condition::Dead))
-        };
-        self.wake_links();
-        paused.into_iter().for_each(|node| self.resume(node));
-        dead.into_iter().for_each(|node| self.restart(node, DiskFate::Kept));
-    }
-
-    fn wake_links(&self) {
-        let mut state = self.shared.lock();
-        state.network.links.values_mut().for_each(|link| link.wake());
-    }
-
-    /// Waits for the moment of a fault. Returns false if it will not come.
-    async fn await_moment(&self, when: When) -> bool {
-        match when {
-            When::At(time) => {
-                self.shared.sleep_until(time).await;
-                true
-            }
-            When::After { label, occurrence, delay } => {
-                let (sender, reached) = oneshot::channel();
-                self.shared.lock().faults.waiting.push((label, occurrence, sender));
-                if reached.await.is_err() {
-                    return false;
-                }
-                self.sleep(delay).await;
-                true
-            }
-        }
-    }
-
-    /// Lets a fault happen, and end when its time is over.
-    async fn inflict(&self, number: u64, fault: Fault) {
-        let now = self.now();
-        {
-            let mut state = self.shared.lock();
-            let text = fault.to_string();
-            state.trace.add("fault", now, &[xxh3_64(text.as_bytes())]);
-            if state.is_verbose {
-                state.trace.log(now, "FAULT", text);
-            }
-        }
-        match fault {
-            Fault::Crash { node, down_for, disk } => {
-                let Some(node) = self.node(&node) else { return };
-                self.crash(node);
-                if let Some(down_for) = down_for {
-                    self.sleep(down_for).await;
-                    self.restart(node, disk);
-                }
-            }
-            Fault::Pause { node, lasts } => {
-                let Some(node) = self.node(&node) else { return };
-                if self.is_running(node) {
-                    self.pause(node);
-                    self.sleep(lasts).await;
-                    self.resume(node);
-                }
-            }
-            Fault::Partition { from, to, direction, lasts } => {
-                let find =
-                    |names: Vec<String>| names.iter().filter_map(|name| self.node(name)).collect();
-                let (from, to) = (find(from), find(to));
-                self.rule(number, Rule::Partition { from, to, direction }, lasts).await;
-            }
-            Fault::Clog { link, lasts } => self.rule(number, Rule::Hold(link), lasts).await,
-            Fault::Slow { link, extra, lasts } => {
-                self.rule(number, Rule::Slow(link, extra), lasts).await;
-            }
-            Fault::Lose { link, per_mille, limit, lasts } => {
-                let rule = Rule::Frame { what: FrameFate::Lose, link, per_mille, left: limit };
-                self.rule(number, rule, lasts).await;
-            }
-            Fault::Duplicate { link, per_mille, limit, lasts } => {
-                let rule = Rule::Frame { what: FrameFate::Duplicate, link, per_mille, left: limit };
-                self.rule(number, rule, lasts).await;
-            }
-            Fault::Reorder { link, per_mille, limit, lasts } => {
-                let rule = Rule::Frame { what: FrameFate::Reorder, link, per_mille, left: limit };
-                self.rule(number, rule, lasts).await;
-            }
-            Fault::Reset { link } => self.reset(&link),
-            Fault::Skew { node, offset_ms, drift_ppm } => {
-                let Some(node) = self.node(&node) else { return };
-                let mut state = self.shared.lock();
-                state.nodes[node.0].clock.skew(now, offset_ms, drift_ppm);
-            }
-            Fault::StoreError { store, effect, per_mille, limit, lasts } => {
-                let rule = Rule::StoreError { store, effect, per_mille, left: limit };
-                self.rule(number, rule, lasts).await;
-            }
-            Fault::StoreSlow { store, extra, lasts } => {
-                self.rule(number, Rule::StoreSlow(store, extra), lasts).await;
-            }
-        }
-    }
-
-    async fn rule(&self, number: u64, rule: Rule, lasts: Duration) {
-        self.shared.lock().rules.add(number, rule);
-        self.sleep(lasts).await;
-        self.shared.lock().rules.remove(number);
-        self.wake_links();
-    }
-
-    fn reset(&self, selector: &LinkSelector) {
-        let mut state = self.shared.lock();
-        let state = &mut *state;
-        let nodes = &state.nodes;
-        for link in state.network.links.values_mut() {
-            let view = FrameView {
-                from: (link.from.node, &nodes[link.from.node.0].name),
-                to: (link.to.node, &nodes[link.to.node.0].name),
-                kind: "",
-                actor: link.actor,
-            };
-            // A connection carries all kinds, so the kind does not matter.
-            let any_kind = LinkSelector { kind: None, ..selector.clone() };
-            if any_kind.matches(view) {
-                link.reset();
-            }
-        }
     }
 }
