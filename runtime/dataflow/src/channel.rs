@@ -98,10 +98,11 @@ impl<T: Data> ChannelSender<T> {
         while !self.outbox.is_empty() {
             match &mut self.link {
                 SenderLink::Local(sender) => {
-                    let closed = |_| Error::Closed { channel };
-                    ready!(sender.poll_reserve(cx)).map_err(closed)?;
+                    // The other subtask has ended, which its worker knows: it is ours as well. To
+                    // report it here would only hide the reason.
+                    let Ok(()) = ready!(sender.poll_reserve(cx)) else { return Poll::Pending };
                     let element = self.outbox.pop_front().expect("the outbox is not empty");
-                    sender.send_item(element).map_err(closed)?;
+                    sender.send_item(element).map_err(|_| Error::Closed { channel })?;
                 }
                 SenderLink::Remote(remote) => {
                     ready!(remote.poll_ready(cx))?;
@@ -247,8 +248,9 @@ impl<T: Data> ChannelReceiver<T> {
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Element<T>, Error>> {
         match &mut self.link {
             ReceiverLink::Local(receiver) => {
-                let element = ready!(receiver.poll_recv(cx));
-                Poll::Ready(element.ok_or(Error::Closed { channel: self.channel }))
+                // As for the sender: the end of a neighbour is not news from this channel.
+                let Some(element) = ready!(receiver.poll_recv(cx)) else { return Poll::Pending };
+                Poll::Ready(Ok(element))
             }
             ReceiverLink::Remote(remote) => remote.poll_next(cx),
         }

@@ -10,6 +10,7 @@ use super::{Check, Names};
 #[derive(Debug)]
 pub struct Restore {
     names: Names,
+    /// Of every checkpoint: a worker that slept may restore one that is long superseded.
     stored: BTreeMap<(CheckpointId, SubtaskId), BTreeMap<String, SectionDigest>>,
     newest: Option<CheckpointId>,
 }
@@ -70,7 +71,6 @@ impl Check for Restore {
             }
             RuntimeEvent::ManifestStored { checkpoint, .. } => {
                 self.newest = self.newest.max(Some(*checkpoint));
-                self.stored.retain(|(older, _), _| self.newest <= Some(*older));
             }
             RuntimeEvent::AttemptStarted { attempt, restored } => {
                 if *restored < self.newest {

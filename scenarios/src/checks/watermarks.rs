@@ -39,12 +39,16 @@ impl Watermarks {
         self.subtasks.insert(subtask, (attempt, watermark));
         let Some(checkpoint) = restored else { return Ok(()) };
         match self.snapshots.get(&(checkpoint, subtask)) {
-            Some(promised) if watermark != *promised => Err(format!(
+            Some(promised) if watermark == *promised => Ok(()),
+            Some(promised) => Err(format!(
                 "{} had reached watermark {promised} in {checkpoint}, and begins {attempt} with \
                  {watermark}",
                 self.names.of(subtask),
             )),
-            _ => Ok(()),
+            None => Err(format!(
+                "{} begins {attempt} from {checkpoint}, of which it took no snapshot",
+                self.names.of(subtask),
+            )),
         }
     }
 }
@@ -77,10 +81,6 @@ impl Check for Watermarks {
             }
             RuntimeEvent::SnapshotTaken { subtask, checkpoint, watermark, .. } => {
                 self.snapshots.insert((*checkpoint, *subtask), *watermark);
-                Ok(())
-            }
-            RuntimeEvent::ManifestStored { checkpoint, .. } => {
-                self.snapshots.retain(|(older, _), _| checkpoint <= older);
                 Ok(())
             }
             RuntimeEvent::SubtaskStarted { attempt, subtask, restored, watermark, .. } => {

@@ -11,6 +11,9 @@ use crate::{
     operators::KeyOf,
 };
 
+/// The section of the operator's own timers. No state of a user can have this name.
+const TIMERS: &str = "#timers";
+
 /// A function over the records of each key, with state and timers of that key.
 ///
 /// The value that implements it is shared by all keys of a subtask and is *not* part of any
@@ -161,7 +164,13 @@ pub struct ValueState<T> {
 
 impl<T> ValueState<T> {
     /// Names the state. Two states of one operator have different names.
+    ///
+    /// # Panics
+    ///
+    /// When the name begins with `#`: such names are the runtime's own.
     pub const fn new(name: &'static str) -> Self {
+        let is_ours = !name.is_empty() && name.as_bytes()[0] == b'#';
+        assert!(!is_ours, "names that begin with # are the runtime's own");
         Self { name, value: PhantomData }
     }
 }
@@ -233,7 +242,7 @@ where
     type Out = P::Out;
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
-        let timers = cx.restored.take(&self.uid, "timers");
+        let timers = cx.restored.take(&self.uid, TIMERS);
         self.opened = Some(Opened {
             watermark: cx.watermark,
             timers: TimerSet::restore(cx.key_groups, &timers)?,
@@ -271,6 +280,6 @@ where
     fn freeze(&mut self, snapshot: &mut Snapshot) {
         let opened = self.opened.as_ref().expect("an operator is opened before it is used");
         opened.store.freeze(snapshot);
-        snapshot.add(opened.timers.freeze(&self.uid, "timers"));
+        snapshot.add(opened.timers.freeze(&self.uid, TIMERS));
     }
 }

@@ -1,0 +1,6 @@
+//! The façade on the real machine: threads, TCP over loopback, and directories of its own.
+
+mod bad_input;
+mod exactly_once;
+mod machine;
+mod text_file;
