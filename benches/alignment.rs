@@ -2,8 +2,6 @@
 //!
 //! Question: does a barrier cost the same at 1,000 channels as at one?
 
-#![expect(missing_docs, reason = "criterion's macros define public items")]
-
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

@@ -2,8 +2,6 @@
 //!
 //! Question: from how many records on does the frame itself cost nothing?
 
-#![expect(missing_docs, reason = "criterion's macros define public items")]
-
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

@@ -2,8 +2,6 @@
 //!
 //! Question: what does a record pay for the partitioner, and does it grow with the parallelism?
 
-#![expect(missing_docs, reason = "criterion's macros define public items")]
-
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use floodmark_dataflow::{HashPartitioner, Partitioner as _};
 use floodmark_model::{Batch, KeyGroupLayout, Record, Timestamp};

@@ -2,8 +2,6 @@
 //!
 //! Question: how many whole-cluster runs with faults does a core do in a second?
 
-#![expect(missing_docs, reason = "criterion's macros define public items")]
-
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use floodmark_scenarios::{RunOptions, catalog, run};
 

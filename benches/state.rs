@@ -2,8 +2,6 @@
 //!
 //! Questions: what does an update cost, and does freezing a table grow with what is in it?
 
-#![expect(missing_docs, reason = "criterion's macros define public items")]
-
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};

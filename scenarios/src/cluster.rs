@@ -123,6 +123,7 @@ impl Watch {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a few kinds of event are counted")]
     fn on_event(&mut self, node: &str, event: &RuntimeEvent) -> Result<(), (&'static str, String)> {
         for probe in self.probes {
             if !self.reached.contains(probe.name) && (probe.is_reached)(event) {

@@ -31,12 +31,14 @@ use crate::{
 ///     .check(|numbers| assert_eq!(numbers.iter().sum::<u64>(), 9_900));
 /// ```
 pub struct Simulation<T> {
-    build: Arc<dyn Fn(&Environment) -> Stream<T>>,
+    build: Arc<Build<T>>,
     objects: BTreeMap<String, Vec<u8>>,
     seeds: Range<u64>,
     parallelism: u16,
     interval: Duration,
 }
+
+type Build<T> = dyn Fn(&Environment) -> Stream<T>;
 
 /// Workers of the cluster.
 const WORKER_COUNT: u16 = 3;

@@ -135,7 +135,7 @@ pub fn sweep(
                     let turn = usize::try_from(turn).expect("there are few scenarios");
                     let scenario = options.scenarios[turn];
                     let seed = options.seeds.start + index / options.scenarios.len() as u64;
-                    let is_repeated = seed % REPEAT_EVERY == 0;
+                    let is_repeated = seed.is_multiple_of(REPEAT_EVERY);
                     let report =
                         run(scenario, seed, &RunOptions { is_repeated, ..RunOptions::default() });
                     on_run(&report);

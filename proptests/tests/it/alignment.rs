@@ -19,7 +19,12 @@ proptest! {
         let mut alignment = Alignment::new(channel_count);
         let mut waiting: Vec<Vec<u64>> = delivered[..channel_count]
             .iter()
-            .map(|kept| (1..=8).filter(|id| kept[*id as usize - 1]).rev().collect())
+            .map(|kept| {
+                let kept = (1_u64..).zip(kept).filter(|(_, kept)| **kept);
+                let mut ids: Vec<u64> = kept.map(|(id, _)| id).collect();
+                ids.reverse();
+                ids
+            })
             .collect();
         let mut blocked = vec![false; channel_count];
         let mut seen: BTreeMap<u64, BTreeSet<usize>> = BTreeMap::new();

@@ -25,7 +25,7 @@ fn apply(table: &mut Table<u8, i32>, (key, value): Change) {
 
 /// Writes the snapshot to bytes and reads it back.
 fn through_bytes(snapshot: Snapshot) -> SnapshotFile {
-    decode_snapshot(&snapshot.into_parts().0.encode()).unwrap()
+    decode_snapshot(&snapshot.into_parts().0.encode()).expect("it was just encoded")
 }
 
 proptest! {

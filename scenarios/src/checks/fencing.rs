@@ -74,6 +74,7 @@ impl Check for Fencing {
         "fencing"
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a law is about a few kinds of event")]
     fn on_event(&mut self, node: &str, event: &RuntimeEvent) -> Result<(), String> {
         match event {
             RuntimeEvent::TermTaken { term } => {

@@ -64,6 +64,7 @@ impl Check for Restore {
         "restore"
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a law is about a few kinds of event")]
     fn on_event(&mut self, _: &str, event: &RuntimeEvent) -> Result<(), String> {
         match event {
             RuntimeEvent::SnapshotStored { subtask, checkpoint, sections: digests, .. } => {

@@ -83,6 +83,7 @@ impl Check for TwoPhase {
         "two_phase"
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a law is about a few kinds of event")]
     fn on_event(&mut self, _: &str, event: &RuntimeEvent) -> Result<(), String> {
         match event {
             RuntimeEvent::ManifestStored { attempt, checkpoint, .. } => {

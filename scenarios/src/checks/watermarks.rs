@@ -58,6 +58,7 @@ impl Check for Watermarks {
         "watermarks"
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a law is about a few kinds of event")]
     fn on_event(&mut self, _: &str, event: &RuntimeEvent) -> Result<(), String> {
         match event {
             RuntimeEvent::ChannelWatermark { attempt, channel, watermark } => {

@@ -26,7 +26,7 @@ fn line(seed: u64, source: u64, index: u64) -> TimedLine {
     let random = mix(seed ^ mix(index * 2 + source));
     let word = |shift: u32| WORDS[usize::try_from((random >> shift) % 12).expect("below 12")];
     let time = i64::try_from(index).expect("a run is short") * STEP_MS;
-    let text = if random % 17 == 0 {
+    let text = if random.is_multiple_of(17) {
         String::new()
     } else {
         format!("{} {} {}", word(8), word(24), word(40))
