@@ -11,7 +11,7 @@ use crate::BoxFuture;
 /// It survives a restart of the process. What was not synced may be lost or torn when the node
 /// loses power, and everything is lost with the node itself.
 pub trait Disk {
-    /// Replaces the content of the file `name`. Durable only after [`Disk::sync`].
+    /// Replaces the content of the file `name`. Durable only after [`Disk::sync_file`].
     fn write_file(&self, name: &str, content: Bytes) -> BoxFuture<io::Result<()>>;
 
     /// Returns the content of the file `name`; `NotFound` if there is none.
