@@ -182,3 +182,152 @@ impl<T: Data> Operator for WatermarkOperator<T> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fmt::Write as _,
+        sync::{Arc, Mutex},
+    };
+
+    use expect_test::{Expect, expect};
+    use floodmark_model::{Barrier, CheckpointId, Record};
+
+    use super::*;
+    use crate::{Chained, Commit, Output, Push, SideOutputs, Stage, chain::Outlet};
+
+    /// Writes down what arrives.
+    struct Recorder(Arc<Mutex<String>>);
+
+    impl Recorder {
+        fn say(&self, text: &str) -> Result<(), Error> {
+            writeln!(self.0.lock().unwrap(), "{text}").unwrap();
+            Ok(())
+        }
+    }
+
+    impl Push<i64> for Recorder {
+        fn push(&mut self, batch: Batch<i64>) -> Result<(), Error> {
+            let times: Vec<_> = batch.iter().map(|record| record.timestamp.0).collect();
+            self.say(&format!("records {times:?}"))
+        }
+    }
+
+    impl Stage for Recorder {
+        fn open(&mut self, _: &mut OpenContext<'_>) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn on_watermark(&mut self, watermark: Timestamp) -> Result<(), Error> {
+            self.say(&format!("watermark {watermark}"))
+        }
+
+        fn on_idle(&mut self) -> Result<(), Error> {
+            self.say("idle")
+        }
+
+        fn on_barrier(&mut self, _: Barrier, _: &mut Snapshot) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn freeze(&mut self, _: &mut Snapshot) {}
+
+        fn on_complete(&mut self, _: CheckpointId, _: &mut Vec<Commit>) {}
+
+        fn on_end(&mut self, _: &mut Vec<Commit>) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn on_tick(&mut self, _: Duration) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn visit_outlets(&mut self, _: &mut dyn FnMut(&mut dyn Outlet)) {}
+    }
+
+    /// What happens to the operator.
+    enum Do {
+        Records(&'static [i64]),
+        /// A tick after so many seconds of activity.
+        Tick(u64),
+        End,
+    }
+
+    #[track_caller]
+    fn check(strategy: WatermarkStrategy<i64>, script: &[Do], want: Expect) {
+        let got = Arc::new(Mutex::new(String::new()));
+        let operator = WatermarkOperator::new("watermarks".to_owned(), strategy);
+        let output = Output::new(vec![Box::new(Recorder(got.clone())) as Box<dyn Push<i64>>]);
+        let mut stage = Chained::new(operator, output, SideOutputs::default());
+        for action in script {
+            match action {
+                Do::Records(values) => {
+                    let record = |value: &i64| Record { timestamp: Timestamp::MIN, value: *value };
+                    stage.push(values.iter().map(record).collect()).unwrap();
+                }
+                Do::Tick(seconds) => stage.on_tick(Duration::from_secs(*seconds)).unwrap(),
+                Do::End => stage.on_watermark(Timestamp::MAX).unwrap(),
+            }
+        }
+        want.assert_eq(&got.lock().unwrap());
+    }
+
+    #[test]
+    fn a_watermark_follows_every_so_many_records_and_never_goes_back() {
+        let strategy = WatermarkStrategy::bounded_out_of_orderness(Duration::from_millis(10));
+        check(
+            strategy.timestamps(|value| *value).emit_every(2),
+            &[Do::Records(&[100, 120, 90]), Do::Records(&[95, 96, 150]), Do::End, Do::End],
+            expect![[r#"
+                records [100, 120]
+                watermark 109
+                records [90]
+                records [95, 96, 150]
+                watermark 139
+                watermark +∞
+            "#]],
+        );
+    }
+
+    #[test]
+    fn ascending_timestamps_promise_everything_before_the_latest() {
+        check(
+            WatermarkStrategy::ascending().timestamps(|value| *value).emit_every(1),
+            &[Do::Records(&[5, 7])],
+            expect![[r#"
+                records [5]
+                watermark 4
+                records [7]
+                watermark 6
+            "#]],
+        );
+    }
+
+    #[test]
+    fn silence_makes_idle_once_and_a_record_ends_it() {
+        check(
+            WatermarkStrategy::ascending()
+                .timestamps(|value| *value)
+                .emit_every(1)
+                .idle_after(Duration::from_secs(3)),
+            &[
+                Do::Records(&[5]),
+                Do::Tick(1),
+                Do::Tick(3),
+                Do::Tick(4),
+                Do::Tick(9),
+                Do::Records(&[8]),
+                Do::Tick(10),
+                Do::Tick(13),
+            ],
+            expect![[r#"
+                records [5]
+                watermark 4
+                idle
+                records [8]
+                watermark 7
+                idle
+            "#]],
+        );
+    }
+}
