@@ -1,7 +1,5 @@
 //! Tells the binary which commit it was built from: a seed means nothing without it.
 
-#![expect(clippy::print_stdout, reason = "this is how a build script talks")]
-
 use std::process::Command;
 
 fn main() {

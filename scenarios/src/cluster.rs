@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use floodmark::{
-    Error, Job, RuntimeEvent,
+    CheckpointConfig, ClusterConfig, Environment, Error, Job, RestartStrategy, RuntimeEvent,
     platform::{Address, BoxFuture, Machine},
 };
 use floodmark_sim::{FaultPlan, LogEntry, RunError, RunOptions, Seed, Tape, World};
@@ -46,6 +46,21 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// Returns the name of worker `number`, from 1.
 pub fn worker(number: u16) -> String {
     format!("worker-{number}")
+}
+
+/// Returns the options of a simulated job: it never gives up, and notices quickly what is wrong.
+pub(crate) fn environment(checkpoints: CheckpointConfig) -> Environment {
+    Environment::new()
+        .checkpoints(checkpoints.timeout(Duration::from_millis(1_500)).tolerable_failures(3))
+        .restart(RestartStrategy::FixedDelay {
+            attempts: u32::MAX,
+            delay: Duration::from_millis(100),
+        })
+        .cluster(ClusterConfig {
+            heartbeat_interval: Duration::from_millis(200),
+            heartbeat_timeout: Duration::from_millis(1_000),
+            deployment_timeout: Duration::from_millis(3_000),
+        })
 }
 
 /// What is the same for all runs of a seed.

@@ -2,12 +2,13 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use floodmark::{
-    CheckpointConfig, ClusterConfig, Environment, RestartStrategy, RuntimeEvent, Timestamp,
-};
+use floodmark::{CheckpointConfig, Environment, RuntimeEvent, Timestamp};
 use floodmark_sim::FaultPlan;
 
-use crate::jobs::{ScenarioJob, mix};
+use crate::{
+    cluster,
+    jobs::{ScenarioJob, mix},
+};
 
 /// A story that the simulator tells, once per seed.
 pub struct Scenario {
@@ -176,25 +177,11 @@ impl Scenario {
         let batch_size = usize::try_from(1 + draw.below("batch", 64)).expect("at most 64");
         let interval = draw.millis("interval", 150, 600);
         let retained = u32::try_from(1 + draw.below("retained", 3)).expect("at most 3");
-        Environment::new()
+        let retained = NonZeroU32::new(retained).expect("at least 1");
+        cluster::environment(CheckpointConfig::every(interval).retain(retained))
             .parallelism(parallelism)
             .key_groups(16)
             .batch_size(batch_size)
-            .checkpoints(
-                CheckpointConfig::every(interval)
-                    .timeout(Duration::from_millis(1_500))
-                    .tolerable_failures(3)
-                    .retain(NonZeroU32::new(retained).expect("at least 1")),
-            )
-            .restart(RestartStrategy::FixedDelay {
-                attempts: u32::MAX,
-                delay: Duration::from_millis(100),
-            })
-            .cluster(ClusterConfig {
-                heartbeat_interval: Duration::from_millis(200),
-                heartbeat_timeout: Duration::from_millis(1_000),
-                deployment_timeout: Duration::from_millis(3_000),
-            })
             .storage("checkpoints")
     }
 }

@@ -8,13 +8,11 @@ use std::{
     time::Duration,
 };
 
-use floodmark::{
-    CheckpointConfig, ClusterConfig, Collected, Data, Environment, RestartStrategy, Stream,
-};
+use floodmark::{CheckpointConfig, Collected, Data, Environment, Stream};
 use floodmark_sim::FaultPlan;
 
 use crate::{
-    cluster::{Cluster, Trial},
+    cluster::{self, Cluster, Trial},
     faults,
 };
 
@@ -131,22 +129,8 @@ impl<T: Data> Simulation<T> {
     }
 
     fn cluster(&self) -> (Cluster, Collected<T>) {
-        let environment = Environment::new()
-            .parallelism(self.parallelism)
-            .checkpoints(
-                CheckpointConfig::every(self.interval)
-                    .timeout(Duration::from_millis(1_500))
-                    .tolerable_failures(3),
-            )
-            .restart(RestartStrategy::FixedDelay {
-                attempts: u32::MAX,
-                delay: Duration::from_millis(100),
-            })
-            .cluster(ClusterConfig {
-                heartbeat_interval: Duration::from_millis(200),
-                heartbeat_timeout: Duration::from_millis(1_000),
-                deployment_timeout: Duration::from_millis(3_000),
-            });
+        let environment = cluster::environment(CheckpointConfig::every(self.interval))
+            .parallelism(self.parallelism);
         let results = (self.build)(&environment).collect("simulation-results");
         let job = match environment.build("simulation") {
             Ok(job) => job,
