@@ -163,6 +163,21 @@ impl Drop for JobHandle {
     }
 }
 
+/// Returns whether checkpoints can be stored at all. Later on an outage may pass, so a coordinator
+/// waits for its end; before the start it is a mistake, and better told at once.
+async fn check_storage(machine: &Machine, job: &Job) -> Result<(), Error> {
+    if job.options().checkpoints.is_none() {
+        return Ok(());
+    }
+    let key = format!("{}/{}/writable", job.storage(), job.graph().name);
+    let probe = async {
+        machine.object_store().put(&key, "yes".into()).await?;
+        machine.object_store().delete(&key).await
+    };
+    let storage = job.storage().to_owned();
+    probe.await.map_err(|source| Error::Storage { storage, source })
+}
+
 /// Starts a coordinator and a worker in this process.
 pub(crate) async fn execute(job: Job) -> Result<JobHandle, Error> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -173,6 +188,7 @@ pub(crate) async fn execute(job: Job) -> Result<JobHandle, Error> {
         machine(HostOptions { root: PathBuf::from("."), disk, bind: None, advertised: None })
     };
     let (coordinator_node, worker_node) = (node("coordinator")?, node("worker")?);
+    check_storage(&coordinator_node, &job).await?;
     let listener = listen(&coordinator_node, 0).await?;
     let address = listener.address();
     let (requests, request_receiver) = mpsc::channel(1);

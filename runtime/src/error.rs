@@ -85,6 +85,14 @@ pub enum Error {
     /// The real machine cannot be used.
     #[error(transparent)]
     Host(#[from] floodmark_host::HostError),
+    /// Checkpoints cannot be stored: the directory is read-only or full, or is no directory.
+    #[error("storing checkpoints under {storage:?}: {source}")]
+    Storage {
+        /// The directory.
+        storage: String,
+        /// The store's own words.
+        source: floodmark_platform::StoreError,
+    },
     /// Nobody can connect.
     #[error("listening on port {port}: {source}")]
     Listen {
@@ -134,7 +142,7 @@ impl Error {
             | Self::ParentInPath { .. }
             | Self::NamelessPath { .. }
             | Self::Config(_) => ErrorKind::Job,
-            Self::Host(_) | Self::Listen { .. } => ErrorKind::Machine,
+            Self::Host(_) | Self::Storage { .. } | Self::Listen { .. } => ErrorKind::Machine,
             Self::JobFailed { .. } | Self::Fenced(_) | Self::Cluster(_) => ErrorKind::Failure,
         }
     }

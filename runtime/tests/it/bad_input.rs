@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use floodmark::{
-    CheckpointConfig, Context, Environment, ErrorKind, FileSink, JobStatus, KeyedProcess, Line,
-    Malformed, MalformedLine, OutputTag, Stream, TextFile, Tumbling,
+    CheckpointConfig, Context, Environment, ErrorKind, FileSink, KeyedProcess, Line, Malformed,
+    MalformedLine, OutputTag, Stream, TextFile, Tumbling,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::machine::{Folder, cancelled, run, sorted};
+use crate::machine::{Folder, run, sorted};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -444,17 +444,16 @@ async fn output_has_no_parent_in_its_path() {
     .await;
 }
 
-/// Storage is waited for, however long, because it may come back; so nothing may be lost by waiting.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_without_storage_waits_and_can_be_cancelled() {
+async fn unusable_storage_is_told_before_anything_starts() {
     let folder = Folder::new();
     let storage = format!("{}/checkpoints", folder.write("file", "mine"));
     let env = checkpointed().storage(&storage);
-    numbers(&env).sink("numbers out", FileSink::new(&folder.path("output"), u32::to_string));
-    let job = env.execute("job").await.unwrap();
-    assert_eq!(job.status(), JobStatus::Starting);
-    cancelled(job).await.unwrap();
-    assert!(folder.lines("output").is_empty());
+    numbers(&env).collect("kept");
+    let Err(error) = env.execute("job").await else { panic!("the job starts") };
+    assert_eq!(error.kind(), ErrorKind::Machine);
+    let words = error.to_string();
+    assert!(words.starts_with(&format!("storing checkpoints under {storage:?}: ")), "{words}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
