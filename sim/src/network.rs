@@ -23,6 +23,9 @@ use crate::{
     world::{Shared, State},
 };
 
+/// The longest time by which a reordered frame is late.
+const OVERTAKEN_MAX: Duration = Duration::from_millis(600);
+
 /// Time after which a connection attempt to a silent node is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -91,6 +94,11 @@ impl State {
             let to = self.name(to.node);
             self.log(now, from.node, || format!("{kind:?} to {to}: {fate:?}"));
         }
+        // Long enough to arrive after a failover, now and then.
+        let overtaken = match fate {
+            FrameFate::Reorder => self.choices.below("overtaken", actor, nanos(OVERTAKEN_MAX)),
+            FrameFate::Deliver | FrameFate::Lose | FrameFate::Duplicate => 0,
+        };
         let link = self.network.links.get_mut(&index).expect("the link was just seen");
         match fate {
             FrameFate::Lose => link.lose(),
@@ -100,7 +108,10 @@ impl State {
                 link.send_in_order(at, Item::Frame(kind.0, payload));
             }
             // Those that follow are not held up, so they overtake.
-            FrameFate::Reorder => link.send_at(at + 3 * latency, Item::Frame(kind.0, payload)),
+            FrameFate::Reorder => {
+                let at = at + latency + Duration::from_nanos(overtaken);
+                link.send_at(at, Item::Frame(kind.0, payload));
+            }
         }
     }
 
