@@ -1,6 +1,13 @@
 //! The scenarios themselves, the command that runs them, and the same job on real threads.
 
 mod command;
+mod readme;
 mod real_threads;
 mod replay;
 mod sweeps;
+
+#[test]
+fn the_readme_shows_the_example_that_is_run() {
+    let (_, example) = include_str!("readme.rs").split_once("\n\n").expect("a header comes first");
+    assert!(include_str!("../../../README.md").contains(example));
+}
