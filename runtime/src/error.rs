@@ -44,11 +44,12 @@ pub enum Error {
         /// The operator's name.
         operator: String,
     },
-    /// A uid was given to something that is not one operator.
-    #[error("the uid {uid:?} is given to a union, which keeps no state")]
-    UidOfUnion {
-        /// The uid.
-        uid: String,
+    /// Something that belongs to one operator was asked of a stream that no single operator's main
+    /// output is: a union, or a side output.
+    #[error("{what} is for one operator, and this stream is a union or a side output")]
+    NotOneOperator {
+        /// What was asked.
+        what: String,
     },
     /// One side output is consumed as two types.
     #[error("the side output {tag:?} of {operator:?} is consumed as two different types")]
@@ -135,7 +136,7 @@ impl Error {
             | Self::OutOfBounds { .. }
             | Self::DuplicateUid { .. }
             | Self::MissingUid { .. }
-            | Self::UidOfUnion { .. }
+            | Self::NotOneOperator { .. }
             | Self::SideOutputType { .. }
             | Self::Empty
             | Self::JobName { .. }

@@ -176,7 +176,9 @@ impl<T: Data> Stream<T> {
 
     /// Returns what the operator that made this stream emits to the side output `tag`.
     pub fn side_output<U: Data>(&self, tag: OutputTag<U>) -> Stream<U> {
-        let node = self.origins[0].from.node;
+        let node = self.operator(|| format!("the side output {:?}", tag.name()));
+        // A mistake is reported when the job is built; until then any node will do.
+        let node = node.unwrap_or(self.origins[0].from.node);
         self.draft.lock().consume_side(node, tag);
         Stream::of_port(self.draft.clone(), Port { node, side: Some(tag.name()) })
     }
@@ -184,12 +186,8 @@ impl<T: Data> Stream<T> {
     /// Names the operator that made this stream, so that its state is found again after a restart.
     /// Unique within the job.
     pub fn uid(self, uid: &str) -> Self {
-        match self.origins.as_slice() {
-            [origin] => {
-                let mut draft = self.draft.lock();
-                draft.node_mut(origin.from.node).identity = Identity::Given(uid.to_owned());
-            }
-            _ => self.draft.lock().report(Error::UidOfUnion { uid: uid.to_owned() }),
+        if let Some(node) = self.operator(|| format!("the uid {uid:?}")) {
+            self.draft.lock().node_mut(node).identity = Identity::Given(uid.to_owned());
         }
         self
     }
@@ -197,18 +195,30 @@ impl<T: Data> Stream<T> {
     /// Sets the subtasks of the operator that made this stream. Between operators of different
     /// parallelism records are rebalanced, unless they are keyed.
     pub fn parallelism(self, parallelism: u16) -> Self {
-        if let [origin] = self.origins.as_slice() {
-            self.draft.lock().node_mut(origin.from.node).parallelism = Some(parallelism);
+        if let Some(node) = self.operator(|| format!("the parallelism {parallelism}")) {
+            self.draft.lock().node_mut(node).parallelism = Some(parallelism);
         }
         self
     }
 
     /// Names the operator that made this stream, for people.
     pub fn name(self, name: &str) -> Self {
-        if let [origin] = self.origins.as_slice() {
-            name.clone_into(&mut self.draft.lock().node_mut(origin.from.node).name);
+        if let Some(node) = self.operator(|| format!("the name {name:?}")) {
+            name.clone_into(&mut self.draft.lock().node_mut(node).name);
         }
         self
+    }
+
+    /// Returns the operator whose main output this stream is. If there is none, that what was asked
+    /// of it is a mistake in the job.
+    fn operator(&self, what: impl FnOnce() -> String) -> Option<NodeId> {
+        match self.origins.as_slice() {
+            [Origin { from: Port { node, side: None }, .. }] => Some(*node),
+            _ => {
+                self.draft.lock().report(Error::NotOneOperator { what: what() });
+                None
+            }
+        }
     }
 
     /// Ends the stream in a sink that commits in two phases. `name` is the sink's uid: by it,

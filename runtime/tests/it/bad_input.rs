@@ -139,7 +139,7 @@ fn a_union_has_no_uid() {
     check_build(
         Environment::new(),
         connect,
-        expect![[r#"the uid "both" is given to a union, which keeps no state"#]],
+        expect![[r#"the uid "both" is for one operator, and this stream is a union or a side output"#]],
     );
 }
 
