@@ -139,7 +139,9 @@ fn a_union_has_no_uid() {
     check_build(
         Environment::new(),
         connect,
-        expect![[r#"the uid "both" is for one operator, and this stream is a union or a side output"#]],
+        expect![[
+            r#"the uid "both" is for one operator, and this stream is a union or a side output"#
+        ]],
     );
 }
 
