@@ -221,7 +221,8 @@ struct CountOrFail {
     has_failed: Arc<AtomicBool>,
 }
 
-const SEEN: ValueState<u64> = ValueState::new("seen");
+/// Named like the operator's own timers, which it must not be confused with.
+const SEEN: ValueState<u64> = ValueState::new("timers");
 
 impl KeyedProcess for CountOrFail {
     type Key = u64;
