@@ -309,10 +309,6 @@ impl SideOutputs {
         let side = side.as_any_mut().downcast_mut::<Side<T>>();
         side.expect("one tag name has one type within an operator").batch.push(record);
     }
-
-    fn has(&self, name: &str) -> bool {
-        self.sides.iter().any(|(side, _)| *side == name)
-    }
 }
 
 /// Takes what an operator emits.
@@ -340,11 +336,6 @@ impl<O: Data> Emitter<O> {
     /// Emits a record to a side output.
     pub fn emit_to<T: Data>(&mut self, tag: OutputTag<T>, timestamp: Timestamp, value: T) {
         self.sides.emit(tag, Record { timestamp, value });
-    }
-
-    /// Returns whether anyone consumes the side output.
-    pub fn has_side<T>(&self, tag: OutputTag<T>) -> bool {
-        self.sides.has(tag.name)
     }
 
     /// Advances the event time of those downstream, behind what was emitted so far.

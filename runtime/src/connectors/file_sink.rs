@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <directory>/_staged/<sink>-<subtask>/<transaction>      prepared: stored, not yet part of the result
-//! <directory>/part-<subtask>-<transaction>                committed
+//! <directory>/part-<sink>-<subtask>-<transaction>         committed
 //! ```
 //!
 //! A transaction becomes visible by `put_if_absent` of its part under a name that no other
@@ -70,7 +70,12 @@ impl<T: Send + Sync + 'static> TwoPhaseCommit<T> for FileSink<T> {
         let name = format!("{:06}-{:06}-{sequence:09}", attempt.term.0, attempt.number);
         let part = Part {
             staged: format!("{}/{name}", self.staging(cx)?),
-            visible: format!("{}/part-{index:05}-{name}", object_key(&self.directory)?),
+            // The uid sets apart the sinks of a job that share a directory.
+            visible: format!(
+                "{}/part-{}-{index:05}-{name}",
+                object_key(&self.directory)?,
+                cx.uid.replace('/', "-"),
+            ),
         };
         Ok(OpenPart { part, content: Vec::new() })
     }
@@ -111,10 +116,15 @@ async fn publish(machine: Machine, part: Part) -> Result<(), BoxError> {
     let Part { staged, visible } = part;
     let content = machine.object_store().get(&staged).await;
     match content {
-        Ok(content) => match machine.object_store().put_if_absent(&visible, content).await {
-            Ok(()) | Err(StoreError::AlreadyExists { .. }) => {}
-            Err(error) => return Err(error.into()),
-        },
+        Ok(content) => {
+            match machine.object_store().put_if_absent(&visible, content.clone()).await {
+                Ok(()) => {}
+                Err(StoreError::AlreadyExists { .. }) => {
+                    check_ours(&machine, &visible, &content).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
         // The staged copy is deleted only after the visible one is there.
         Err(StoreError::NotFound { .. }) => match machine.object_store().get(&visible).await {
             Ok(_) => return Ok(()),
@@ -130,6 +140,18 @@ async fn publish(machine: Machine, part: Part) -> Result<(), BoxError> {
         tracing::debug!(%error, "a staged part stays behind");
     }
     Ok(())
+}
+
+/// Tells an earlier commit of a part from the part of another job that writes into the directory:
+/// taking the one for the other would lose an epoch without a word.
+async fn check_ours(machine: &Machine, visible: &str, content: &Bytes) -> Result<(), BoxError> {
+    if machine.object_store().get(visible).await? == *content {
+        return Ok(());
+    }
+    Err(error(format!(
+        "the part {visible:?} exists already with other content: another job writes there, or wrote \
+         there before its checkpoints were removed"
+    )))
 }
 
 /// Removes what earlier attempts of this subtask staged and no checkpoint holds.

@@ -381,3 +381,29 @@ async fn the_status_of_a_failed_job_tells_why() {
     until(|| job.status() == JobStatus::Failed { reason: reason.clone() }).await;
     assert!(ended(job).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sinks_may_share_a_directory() {
+    let folder = Folder::new();
+    let env = folder.environment();
+    let numbers = env.from_vec("numbers", (0..10_u32).collect());
+    numbers.clone().sink("even", FileSink::new(&folder.path("output"), |n: &u32| format!("e{n}")));
+    numbers.sink("odd", FileSink::new(&folder.path("output"), |n: &u32| format!("o{n}")));
+    run(&env).await.unwrap();
+    assert_eq!(folder.lines("output").len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_another_job_is_not_taken_for_ones_own() {
+    let folder = Folder::new();
+    let write = async |from: u32| {
+        let env = folder.environment();
+        let numbers = env.from_vec("numbers", (from..from + 10).collect());
+        numbers.sink("out", FileSink::new(&folder.path("output"), u32::to_string));
+        run(&env).await
+    };
+    write(0).await.unwrap();
+    let error = write(100).await.unwrap_err().to_string();
+    assert!(error.contains("exists already with other content"), "{error}");
+    assert_eq!(folder.lines("output").len(), 10);
+}
