@@ -18,7 +18,7 @@
 use std::{collections::VecDeque, marker::PhantomData, sync::Arc, time::Duration};
 
 use floodmark_model::{Attempt, Batch, CheckpointId, Record, RuntimeEvent, SubtaskId};
-use floodmark_platform::{BoxFuture, Machine};
+use floodmark_platform::{BoxFuture, Machine, planted};
 use floodmark_state::{Data, Snapshot, freeze_value};
 
 use crate::{
@@ -155,6 +155,9 @@ impl<T: Data, S: TwoPhaseCommit<T>> TransactionSink<T, S> {
 
     /// Returns the work that commits everything prepared up to `checkpoint`, oldest first.
     fn commit_up_to(&mut self, checkpoint: CheckpointId, commits: &mut Vec<Commit>) {
+        if planted!(CommitOnlyLatest) {
+            self.prepared.retain(|(epoch, _)| checkpoint <= *epoch);
+        }
         while let Some((epoch, _)) = self.prepared.front()
             && *epoch <= checkpoint
         {

@@ -15,6 +15,7 @@ mod machine;
 mod network;
 mod object_store;
 mod observe;
+mod planted;
 mod tasks;
 
 pub use clock::Clock;
@@ -26,6 +27,8 @@ pub use network::{
 };
 pub use object_store::{ObjectEntry, ObjectStore, StoreError};
 pub use observe::{Observation, Observe};
+#[cfg(feature = "planted-bugs")]
+pub use planted::{PlantedBug, plant};
 pub use tasks::{Abort, TaskError, TaskHandle, Tasks};
 
 /// A boxed future, as the object-safe traits of this crate return it.
