@@ -6,21 +6,30 @@
 
 mod conservation;
 mod consistent_cut;
+mod errors;
 mod exactly_once;
 mod fencing;
+mod key_groups;
+mod references;
 mod restore;
 mod two_phase;
 mod watermarks;
 
 pub use conservation::Conservation;
 pub use consistent_cut::ConsistentCut;
+pub use errors::Errors;
 pub use exactly_once::exactly_once;
 pub use fencing::Fencing;
+pub use key_groups::KeyGroups;
+pub use references::References;
 pub use restore::Restore;
 pub use two_phase::TwoPhase;
 pub use watermarks::Watermarks;
 
-use floodmark::{JobGraph, RuntimeEvent, SubtaskId};
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use floodmark::{JobGraph, RuntimeEvent, SectionDigest, SubtaskId};
 
 /// A law about what happens during a run.
 pub trait Check: Send {
@@ -33,6 +42,20 @@ pub trait Check: Send {
     ///
     /// When it breaks the law: what broke, in words.
     fn on_event(&mut self, node: &str, event: &RuntimeEvent) -> Result<(), String>;
+
+    /// Hears that an object of the store was written, or is gone.
+    ///
+    /// # Errors
+    ///
+    /// When that breaks the law: what broke, in words.
+    fn on_object(&mut self, _key: &str, _content: Option<&Bytes>) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Returns whether something may still happen after the job has ended that the law waits for.
+    fn is_waiting(&self) -> bool {
+        false
+    }
 
     /// Hears that the job has ended well.
     ///
@@ -53,8 +76,35 @@ pub fn all(job: &JobGraph) -> Vec<Box<dyn Check>> {
         Box::new(Watermarks::new(names.clone())),
         Box::new(Restore::new(names.clone())),
         Box::new(TwoPhase::new(names.clone())),
+        Box::new(KeyGroups::new(job, names.clone())),
+        Box::new(References::new(names.clone())),
+        Box::new(Errors::new(names.clone())),
         Box::new(Conservation::new(names)),
     ]
+}
+
+/// Returns the sections by name. Prepared transactions are left out: a barrier adds to them and a
+/// restore commits them, both on purpose, and the check of the two phases watches over them.
+fn sections(sections: &[SectionDigest]) -> BTreeMap<String, SectionDigest> {
+    let kept = sections.iter().filter(|section| !section.name.ends_with("/prepared"));
+    kept.map(|section| (section.name.clone(), section.clone())).collect()
+}
+
+/// Returns the name of the first section that differs, and what it has on either side, in words.
+fn difference(
+    left: &BTreeMap<String, SectionDigest>,
+    right: &BTreeMap<String, SectionDigest>,
+) -> Option<(String, String, String)> {
+    let mut names = left.keys().chain(right.keys());
+    let hash_of =
+        |side: &BTreeMap<String, SectionDigest>, name: &String| side.get(name).map(|one| one.hash);
+    let name = names.find(|name| hash_of(left, name) != hash_of(right, name))?;
+    let entries = |side: &BTreeMap<String, SectionDigest>| {
+        side.get(name).map_or("no entries".to_owned(), |section| {
+            format!("{} entries (hash {:016x})", section.entry_count, section.hash)
+        })
+    };
+    Some((name.clone(), entries(left), entries(right)))
 }
 
 /// The names of a job's vertices, so that failures speak of operators and not of numbers.

@@ -37,6 +37,9 @@ const SUPERVISOR_PAUSE: Duration = Duration::from_millis(300);
 /// Virtual time after which everything heals, whatever the plan says.
 const HEAL_AT: Duration = Duration::from_secs(12);
 
+/// Virtual time in which a job that has ended must have cleaned up after itself.
+const CLEANS_WITHIN: Duration = Duration::from_secs(20);
+
 /// Events that a failure shows.
 const SHOWN_EVENT_COUNT: usize = 25;
 
@@ -158,6 +161,21 @@ impl Watch {
             check.on_event(node, event).map_err(|reason| (check.name(), reason))
         })
     }
+
+    fn on_object(
+        &mut self,
+        key: &str,
+        content: Option<&Bytes>,
+    ) -> Result<(), (&'static str, String)> {
+        self.checks.iter_mut().try_for_each(|check| {
+            check.on_object(key, content).map_err(|reason| (check.name(), reason))
+        })
+    }
+
+    /// Returns whether the job has ended well and a check waits for what follows that.
+    fn is_waiting(&self) -> bool {
+        self.ended == Some(None) && self.checks.iter().any(|check| check.is_waiting())
+    }
 }
 
 type SharedWatch = Arc<Mutex<Watch>>;
@@ -219,6 +237,10 @@ impl Cluster {
         while world.now() < deadline && !has_ended() {
             world.sleep(LOOK_INTERVAL).await;
         }
+        let deadline = world.now() + CLEANS_WITHIN;
+        while world.now() < deadline && lock(watch).is_waiting() {
+            world.sleep(LOOK_INTERVAL).await;
+        }
         let verdict = self.verdict(&world, watch);
         (verdict, output(&world))
     }
@@ -271,10 +293,16 @@ impl Cluster {
 
 /// Lets the checks hear what happens.
 fn listen(world: &World, watch: &SharedWatch) {
-    let (listening, watch) = (world.clone(), watch.clone());
+    let (listening, watch, stored) = (world.clone(), watch.clone(), watch.clone());
     world.listen(move |seen| {
         let Some(event) = seen.observation.as_any().downcast_ref::<RuntimeEvent>() else { return };
         if let Err((check, reason)) = lock(&watch).on_event(seen.node_name, event) {
+            listening.fail(check, reason);
+        }
+    });
+    let (listening, watch) = (world.clone(), stored);
+    world.listen_store(move |effect| {
+        if let Err((check, reason)) = lock(&watch).on_object(effect.key, effect.content) {
             listening.fail(check, reason);
         }
     });

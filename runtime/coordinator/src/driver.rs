@@ -280,11 +280,19 @@ impl Driver {
 
 /// Stores a manifest: the commit point of its checkpoint.
 async fn store(log: JobLog, slot: u64, manifest: Manifest) -> Appended {
-    let Manifest { term, attempt, checkpoint, .. } = manifest;
-    let appended = log.append(slot, &LogEntry::Manifest(manifest)).await;
-    if appended == Appended::Stored {
+    let entry = LogEntry::Manifest(manifest);
+    let appended = log.append(slot, &entry).await;
+    if appended == Appended::Stored
+        && let LogEntry::Manifest(manifest) = entry
+    {
+        let Manifest { term, attempt, checkpoint, snapshots, .. } = manifest;
         tracing::info!(%checkpoint, "the checkpoint is complete");
-        log.machine().observe(|| RuntimeEvent::ManifestStored { term, attempt, checkpoint });
+        log.machine().observe(|| {
+            let files = snapshots
+                .iter()
+                .flat_map(|(subtask, files)| files.iter().map(|file| (*subtask, file.digest())));
+            RuntimeEvent::ManifestStored { term, attempt, checkpoint, files: files.collect() }
+        });
     }
     appended
 }

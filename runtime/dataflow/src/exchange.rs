@@ -197,7 +197,11 @@ impl<T: Data> Outlet for Exchange<T> {
     }
 
     fn sent(&self, counts: &mut Vec<(ChannelId, u64)>) {
-        counts.extend(self.channels.iter().map(ChannelSender::sent));
+        let channels = self.channels.iter().zip(&self.open);
+        counts.extend(channels.map(|(channel, open)| {
+            let (id, count) = channel.sent();
+            (id, count + open.len() as u64)
+        }));
     }
 }
 

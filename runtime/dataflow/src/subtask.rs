@@ -408,22 +408,28 @@ impl Subtask {
 
     /// Freezes all state, forwards the barrier, and leaves the rest to the uploader.
     fn take_snapshot(&mut self, barrier: Barrier) -> Result<(), Error> {
+        let checkpoint = barrier.checkpoint;
+        self.observe_snapshot(checkpoint);
         let snapshot = self.freeze(barrier)?;
-        let (attempt, subtask, checkpoint) = (self.attempt, self.id, barrier.checkpoint);
-        let (watermark, received) = (self.watermarks.merged(), self.head.received());
-        let sent = self.sent();
-        self.machine.observe(|| RuntimeEvent::SnapshotTaken {
-            attempt,
-            subtask,
-            checkpoint,
-            watermark,
-            received,
-            sent,
-        });
         // The uploader ends only with the subtask, or in a panic of its own.
         self.snapshots
             .send((checkpoint, snapshot))
             .map_err(|_| Error::PreCommit { checkpoint, reason: "the uploader is gone".to_owned() })
+    }
+
+    /// Tells those who watch what the barrier found, by looking before anything follows it.
+    fn observe_snapshot(&mut self, checkpoint: CheckpointId) {
+        let (attempt, subtask, watermark) = (self.attempt, self.id, self.watermarks.merged());
+        let machine = self.machine.clone();
+        machine.observe(|| RuntimeEvent::SnapshotTaken {
+            attempt,
+            subtask,
+            checkpoint,
+            watermark,
+            received: self.head.received(),
+            sent: self.sent(),
+            sections: self.digest(),
+        });
     }
 
     fn freeze(&mut self, barrier: Barrier) -> Result<Snapshot, Error> {

@@ -61,6 +61,12 @@ impl Uploader {
                 Ok(()) => break,
                 Err(error) if remaining == 0 => {
                     let reason = error.to_string();
+                    self.machine.observe(|| RuntimeEvent::SnapshotDeclined {
+                        attempt: *attempt,
+                        subtask: *subtask,
+                        checkpoint,
+                        reason: reason.clone(),
+                    });
                     return Ok(News::Declined { checkpoint, reason });
                 }
                 Err(error) => tracing::warn!(%error, "storing a snapshot will be tried again"),
@@ -72,6 +78,7 @@ impl Uploader {
             subtask: *subtask,
             checkpoint,
             sections: file.sections.iter().map(Section::digest).collect(),
+            files: vec![stored.digest()],
         });
         Ok(News::Acknowledged { checkpoint, files: vec![stored] })
     }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::{Attempt, ChannelId, CheckpointId, SubtaskId, Term, Timestamp, WorkerId};
+use crate::{Attempt, ChannelId, CheckpointId, KeyGroup, SubtaskId, Term, Timestamp, WorkerId};
 
 /// The size and hash of one section of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +16,17 @@ pub struct SectionDigest {
     pub entry_count: u64,
     /// Hash of its bytes.
     pub hash: u64,
+}
+
+/// A stored file, as the one who wrote or listed it describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FileDigest {
+    /// Its key.
+    pub key: String,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+    /// The hash of its content.
+    pub checksum: u64,
 }
 
 /// One thing that happened. The variants of a checkpoint stand in the order of its life.
@@ -55,6 +66,8 @@ pub enum RuntimeEvent {
         watermark: Timestamp,
         received: Vec<(ChannelId, u64)>,
         sent: Vec<(ChannelId, u64)>,
+        /// The state at the barrier.
+        sections: Vec<SectionDigest>,
     },
     /// A sink made an epoch ready to commit.
     TransactionPrepared { attempt: Attempt, subtask: SubtaskId, checkpoint: CheckpointId },
@@ -64,13 +77,26 @@ pub enum RuntimeEvent {
         subtask: SubtaskId,
         checkpoint: CheckpointId,
         sections: Vec<SectionDigest>,
+        files: Vec<FileDigest>,
+    },
+    /// A snapshot could not be stored, and the coordinator will be told.
+    SnapshotDeclined {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        checkpoint: CheckpointId,
+        reason: String,
     },
     /// The coordinator accepted an acknowledgement.
     CheckpointAcknowledged { attempt: Attempt, checkpoint: CheckpointId, subtask: SubtaskId },
     /// The coordinator was told of a snapshot it does not wait for.
     AcknowledgementIgnored { attempt: Attempt, checkpoint: CheckpointId, subtask: SubtaskId },
     /// The manifest is stored: the checkpoint is complete.
-    ManifestStored { term: Term, attempt: Attempt, checkpoint: CheckpointId },
+    ManifestStored {
+        term: Term,
+        attempt: Attempt,
+        checkpoint: CheckpointId,
+        files: Vec<(SubtaskId, FileDigest)>,
+    },
     /// A subtask heard that the checkpoint is complete.
     CheckpointNotified { attempt: Attempt, subtask: SubtaskId, checkpoint: CheckpointId },
     /// A sink made the effects of an epoch visible. `notified` is what it was told is complete.
@@ -114,6 +140,9 @@ pub enum RuntimeEvent {
         dropped: u64,
     },
 
+    /// A keyed operator met a key group for the first time in the attempt.
+    KeyGroupMet { attempt: Attempt, subtask: SubtaskId, operator: String, group: KeyGroup },
+
     /// A frame is missing on a channel.
     GapDetected { attempt: Attempt, channel: ChannelId, expected: u64, found: u64 },
     /// A frame came twice and was dropped.
@@ -140,6 +169,7 @@ impl From<&RuntimeEvent> for &'static str {
             RuntimeEvent::SnapshotTaken { .. } => "snapshot_taken",
             RuntimeEvent::TransactionPrepared { .. } => "transaction_prepared",
             RuntimeEvent::SnapshotStored { .. } => "snapshot_stored",
+            RuntimeEvent::SnapshotDeclined { .. } => "snapshot_declined",
             RuntimeEvent::CheckpointAcknowledged { .. } => "checkpoint_acknowledged",
             RuntimeEvent::AcknowledgementIgnored { .. } => "acknowledgement_ignored",
             RuntimeEvent::ManifestStored { .. } => "manifest_stored",
@@ -154,6 +184,7 @@ impl From<&RuntimeEvent> for &'static str {
             RuntimeEvent::SourceExhausted { .. } => "source_exhausted",
             RuntimeEvent::SubtaskFinished { .. } => "subtask_finished",
             RuntimeEvent::RecordsCounted { .. } => "records_counted",
+            RuntimeEvent::KeyGroupMet { .. } => "key_group_met",
             RuntimeEvent::GapDetected { .. } => "gap_detected",
             RuntimeEvent::RepeatDropped { .. } => "repeat_dropped",
             RuntimeEvent::StaleRefused { .. } => "stale_refused",
@@ -204,6 +235,9 @@ impl fmt::Display for RuntimeEvent {
             Self::SnapshotStored { subtask, checkpoint, .. } => {
                 write!(f, "{subtask} stored its snapshot of {checkpoint}")
             }
+            Self::SnapshotDeclined { subtask, checkpoint, reason, .. } => {
+                write!(f, "{subtask} could not store its snapshot of {checkpoint}: {reason}")
+            }
             Self::CheckpointAcknowledged { subtask, checkpoint, .. } => {
                 write!(f, "{subtask} acknowledged {checkpoint}")
             }
@@ -246,6 +280,9 @@ impl fmt::Display for RuntimeEvent {
                     f,
                     "{operator} in {subtask}: {received} records, {late} late, {dropped} dropped"
                 )
+            }
+            Self::KeyGroupMet { subtask, operator, group, .. } => {
+                write!(f, "{operator} in {subtask} met {group}")
             }
             Self::GapDetected { channel, expected, found, .. } => {
                 write!(f, "{channel} has a gap: frame {found} came instead of {expected}")

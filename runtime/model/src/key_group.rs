@@ -3,6 +3,8 @@
 //! A key hashes to one of a fixed number of key groups, and each subtask owns a contiguous range
 //! of them. Rescaling a job moves whole key groups and never rehashes a key.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// The most key groups a job may have.
@@ -14,6 +16,12 @@ const _: () = assert!((KEY_GROUP_COUNT_MAX as u64).pow(2) <= u32::MAX as u64);
 /// A key group of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyGroup(pub u16);
+
+impl fmt::Display for KeyGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key group {}", self.0)
+    }
+}
 
 /// How the subtasks of one vertex share the key groups of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +44,8 @@ pub struct KeyGroupRange {
 impl KeyGroupLayout {
     /// Returns the key groups owned by subtask `index`.
     ///
-    /// The ranges of all subtasks are disjoint, cover `0..group_count`, and differ in length by at
+    /// Subtask `i` of `n` owns group `g` of `m` if `i = ⌊g · n / m⌋`, as in Flink. The ranges of all
+    /// subtasks are disjoint, cover `0..group_count`, and differ in length by at
     /// most one.
     ///
     /// # Examples
@@ -46,7 +55,7 @@ impl KeyGroupLayout {
     ///
     /// let layout = KeyGroupLayout { group_count: 128, parallelism: 3 };
     /// let lengths: Vec<u16> = (0..3).map(|index| layout.range_of(index).len()).collect();
-    /// assert_eq!(lengths, [42, 43, 43]);
+    /// assert_eq!(lengths, [43, 43, 42]);
     /// ```
     pub fn range_of(&self, index: u16) -> KeyGroupRange {
         assert!(index < self.parallelism);
@@ -69,8 +78,8 @@ impl KeyGroupLayout {
     /// Returns the subtask that owns `group`.
     pub fn owner_of(&self, group: KeyGroup) -> u16 {
         assert!(group.0 < self.group_count);
-        let after = (u32::from(group.0) + 1) * u32::from(self.parallelism) - 1;
-        let owner = u16::try_from(after / u32::from(self.group_count))
+        let share = u32::from(group.0) * u32::from(self.parallelism);
+        let owner = u16::try_from(share / u32::from(self.group_count))
             .expect("an owner is below the parallelism");
         debug_assert!(self.range_of(owner).contains(group));
         owner
@@ -78,7 +87,8 @@ impl KeyGroupLayout {
 
     /// Returns the number of key groups owned by the subtasks before `index`.
     fn bound(&self, index: u16) -> u16 {
-        let groups = u32::from(index) * u32::from(self.group_count) / u32::from(self.parallelism);
+        let shares = u32::from(index) * u32::from(self.group_count);
+        let groups = shares.div_ceil(u32::from(self.parallelism));
         u16::try_from(groups).expect("`index <= parallelism`, so `groups <= group_count`")
     }
 }

@@ -14,7 +14,7 @@ mod timestamp;
 
 pub use config::{CheckpointConfig, ClusterConfig, ConfigError, RestartStrategy};
 pub use element::{Barrier, Batch, Element, Record};
-pub use event::{RuntimeEvent, SectionDigest};
+pub use event::{FileDigest, RuntimeEvent, SectionDigest};
 pub use execution_graph::{ExecutionGraph, SubtaskChannels};
 pub use id::{Attempt, ChannelId, CheckpointId, EdgeId, SubtaskId, Term, VertexId, WorkerId};
 pub use job_graph::{Edge, Exchange, JobGraph, Vertex};

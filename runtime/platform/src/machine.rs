@@ -99,6 +99,11 @@ impl Machine {
         TaskHandle::new(receiver, abort)
     }
 
+    /// Returns whether anybody listens to what happens.
+    pub fn is_observed(&self) -> bool {
+        self.0.is_observed()
+    }
+
     /// Tells whoever listens what happened; `observation` is not even built when nobody does.
     pub fn observe<O: Observation>(&self, observation: impl FnOnce() -> O) {
         if self.0.is_observed() {

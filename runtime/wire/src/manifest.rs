@@ -10,7 +10,7 @@
 //! Reigns are never deleted: they are what stops a coordinator that slept through several others.
 
 use bytes::Bytes;
-use floodmark_model::{Attempt, CheckpointId, JobGraph, SubtaskId, Term};
+use floodmark_model::{Attempt, CheckpointId, FileDigest, JobGraph, SubtaskId, Term};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -66,6 +66,12 @@ impl StoredFile {
     /// Describes `content`, stored under `key`.
     pub fn describe(key: String, content: &[u8]) -> Self {
         Self { key, size_bytes: content.len() as u64, checksum: codec::checksum(content) }
+    }
+
+    /// Describes the file to those who watch.
+    pub fn digest(&self) -> FileDigest {
+        let Self { key, size_bytes, checksum } = self.clone();
+        FileDigest { key, size_bytes, checksum }
     }
 
     /// Returns whether `content` is what was stored.

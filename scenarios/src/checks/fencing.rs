@@ -14,6 +14,8 @@ pub struct Fencing {
     /// The highest term, and the checkpoint its first attempt restored once that is known.
     reign: Term,
     restored: Option<Option<CheckpointId>>,
+    /// The checkpoint from which each attempt began.
+    restored_by: BTreeMap<Attempt, Option<CheckpointId>>,
     /// The newest attempt that each node has begun to run.
     running: BTreeMap<String, Attempt>,
     /// Manifests that older terms reported since the reign began, and that it must have seen.
@@ -90,6 +92,7 @@ impl Check for Fencing {
                 if attempt.term < self.reign {
                     return Err(format!("{attempt} was started under {}", self.reign));
                 }
+                self.restored_by.insert(*attempt, *restored);
                 self.restored.get_or_insert(*restored);
                 self.check_stale()
             }
@@ -108,9 +111,16 @@ impl Check for Fencing {
             }
             RuntimeEvent::WatermarkAdvanced { attempt, subtask, .. }
             | RuntimeEvent::SnapshotTaken { attempt, subtask, .. }
-            | RuntimeEvent::TransactionCommitted { attempt, subtask, .. }
             | RuntimeEvent::SourceExhausted { attempt, subtask } => {
                 self.on_work(node, *attempt, *subtask)
+            }
+            RuntimeEvent::TransactionCommitted { attempt, subtask, notified, .. } => {
+                self.on_work(node, *attempt, *subtask)?;
+                // A restored attempt commits what the checkpoint of an earlier one covers.
+                if self.restored_by.get(attempt) == Some(&Some(*notified)) {
+                    return Ok(());
+                }
+                self.on_act(*attempt, *notified, || format!("{subtask} committed by"))
             }
             RuntimeEvent::BarrierEmitted { attempt, subtask, checkpoint } => {
                 self.on_act(*attempt, *checkpoint, || format!("{subtask} emitted the barrier of"))
@@ -124,7 +134,7 @@ impl Check for Fencing {
             RuntimeEvent::CheckpointNotified { attempt, checkpoint, subtask } => {
                 self.on_act(*attempt, *checkpoint, || format!("{subtask} was notified of"))
             }
-            RuntimeEvent::ManifestStored { term, attempt, checkpoint } => {
+            RuntimeEvent::ManifestStored { term, attempt, checkpoint, .. } => {
                 self.on_act(*attempt, *checkpoint, || format!("{term} stored the manifest of"))?;
                 self.on_manifest(*term, *checkpoint)
             }

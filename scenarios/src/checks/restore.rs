@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use floodmark::{CheckpointId, RuntimeEvent, SectionDigest, SubtaskId};
 
-use super::{Check, Names};
+use super::{Check, Names, difference, sections};
 
 /// Compares restored state with snapshots, section by section.
 #[derive(Debug)]
@@ -31,32 +31,14 @@ impl Restore {
             let name = self.names.of(subtask);
             return Err(format!("{name} restored {checkpoint}, of which it stored no snapshot"));
         };
-        let restored = sections(restored);
-        for name in stored.keys().chain(restored.keys()) {
-            let (stored, restored) = (stored.get(name), restored.get(name));
-            if stored.map(|section| section.hash) != restored.map(|section| section.hash) {
-                let entries = |section: Option<&SectionDigest>| {
-                    section.map_or("no entries".to_owned(), |section| {
-                        format!("{} entries (hash {:016x})", section.entry_count, section.hash)
-                    })
-                };
-                return Err(format!(
-                    "{}: {name} had {} in {checkpoint}, and {} after it was restored",
-                    self.names.of(subtask),
-                    entries(stored),
-                    entries(restored),
-                ));
-            }
+        match difference(stored, &sections(restored)) {
+            None => Ok(()),
+            Some((section, stored, restored)) => Err(format!(
+                "{}: {section} had {stored} in {checkpoint}, and {restored} after it was restored",
+                self.names.of(subtask),
+            )),
         }
-        Ok(())
     }
-}
-
-/// Returns the sections by name. Prepared transactions are left out: a restore commits them, so they
-/// are gone on purpose, and the check of the two phases watches over them.
-fn sections(sections: &[SectionDigest]) -> BTreeMap<String, SectionDigest> {
-    let kept = sections.iter().filter(|section| !section.name.ends_with("/prepared"));
-    kept.map(|section| (section.name.clone(), section.clone())).collect()
 }
 
 impl Check for Restore {

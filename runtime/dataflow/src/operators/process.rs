@@ -248,6 +248,7 @@ where
             timers: TimerSet::restore(cx.key_groups, &timers)?,
             store: KeyedStore::new(&self.uid, cx.key_groups, cx.restored),
         });
+        self.key_of.open(&self.uid, cx);
         self.process.open().map_err(|source| self.error(source))
     }
 

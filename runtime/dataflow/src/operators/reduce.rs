@@ -38,6 +38,7 @@ where
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         let sections = cx.restored.take(&self.uid, "value");
         self.values = Some(Table::restore(cx.key_groups, &sections)?);
+        self.key_of.open(&self.uid, cx);
         Ok(())
     }
 

@@ -285,6 +285,7 @@ where
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.opened = Some(Opened::restore(&self.uid, cx)?);
+        self.key_of.open(&self.uid, cx);
         Ok(())
     }
 

@@ -1,0 +1,145 @@
+//! Every file that a retained checkpoint needs is there as it was written, and in the end there are
+//! no others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use floodmark::{CheckpointId, FileDigest, RuntimeEvent, SubtaskId, object_name};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Check, Names};
+
+/// Compares the manifests with the objects in the store.
+#[derive(Debug)]
+pub struct References {
+    names: Names,
+    /// Size and hash of every snapshot file that exists.
+    files: BTreeMap<String, (u64, u64)>,
+    /// What each complete checkpoint lists, until it is retired.
+    retained: BTreeMap<CheckpointId, Vec<(SubtaskId, FileDigest)>>,
+    newest: Option<CheckpointId>,
+    /// Checkpoints that were retired and not announced as retained since.
+    retired: BTreeSet<CheckpointId>,
+    /// Checkpoints that may be retained without a word: their coordinator died after it had written
+    /// the manifest, or before it had removed it.
+    unannounced: BTreeSet<CheckpointId>,
+}
+
+impl References {
+    /// Creates the check.
+    pub fn new(names: Names) -> Self {
+        Self {
+            names,
+            files: BTreeMap::new(),
+            retained: BTreeMap::new(),
+            newest: None,
+            retired: BTreeSet::new(),
+            unannounced: BTreeSet::new(),
+        }
+    }
+
+    /// Checks that a file is there as its manifest describes it.
+    fn check_file(
+        &self,
+        checkpoint: CheckpointId,
+        subtask: SubtaskId,
+        file: &FileDigest,
+    ) -> Result<(), String> {
+        let FileDigest { key, size_bytes, checksum } = file;
+        let name = self.names.of(subtask);
+        match self.files.get(key) {
+            Some(found) if *found == (*size_bytes, *checksum) => Ok(()),
+            Some((size, hash)) => Err(format!(
+                "{checkpoint} lists {key:?} of {name} with {size_bytes} bytes (hash \
+                 {checksum:016x}), and the store has {size} bytes (hash {hash:016x})"
+            )),
+            None => {
+                Err(format!("{checkpoint} is retained, and its file {key:?} of {name} is gone"))
+            }
+        }
+    }
+
+    /// Returns a file that no retained checkpoint lists and that no checkpoint in flight may need.
+    fn garbage(&self) -> Option<&str> {
+        let listed: BTreeSet<&str> =
+            self.retained.values().flatten().map(|(_, file)| file.key.as_str()).collect();
+        let is_garbage = |key: &str| {
+            let owner = object_name::parse_snapshot(key).map(|(_, checkpoint)| checkpoint);
+            owner < self.newest
+                && !listed.contains(key)
+                && owner.is_none_or(|owner| !self.unannounced.contains(&owner))
+        };
+        self.files.keys().map(String::as_str).find(|key| is_garbage(key))
+    }
+}
+
+impl Check for References {
+    fn name(&self) -> &'static str {
+        "references"
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a law is about a few kinds of event")]
+    fn on_event(&mut self, _: &str, event: &RuntimeEvent) -> Result<(), String> {
+        match event {
+            RuntimeEvent::ManifestStored { checkpoint, files, .. } => {
+                self.newest = self.newest.max(Some(*checkpoint));
+                for (subtask, file) in files {
+                    self.check_file(*checkpoint, *subtask, file)?;
+                }
+                self.retained.insert(*checkpoint, files.clone());
+                Ok(())
+            }
+            RuntimeEvent::CheckpointRetired { checkpoint } => {
+                self.retained.remove(checkpoint);
+                self.unannounced.remove(checkpoint);
+                self.retired.insert(*checkpoint);
+                Ok(())
+            }
+            RuntimeEvent::TermTaken { .. } => {
+                self.unannounced.append(&mut self.retired);
+                Ok(())
+            }
+            RuntimeEvent::AttemptStarted { restored: Some(checkpoint), .. } => {
+                if !self.retained.contains_key(checkpoint) {
+                    self.unannounced.insert(*checkpoint);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn on_object(&mut self, key: &str, content: Option<&Bytes>) -> Result<(), String> {
+        if object_name::parse_snapshot(key).is_none() {
+            return Ok(());
+        }
+        match content {
+            Some(content) => {
+                self.files.insert(key.to_owned(), (content.len() as u64, xxh3_64(content)));
+            }
+            None => {
+                self.files.remove(key);
+            }
+        }
+        let listed = self.retained.iter().flat_map(|(checkpoint, files)| {
+            files.iter().map(move |(subtask, file)| (*checkpoint, *subtask, file))
+        });
+        for (checkpoint, subtask, file) in listed.filter(|(_, _, file)| file.key == key) {
+            self.check_file(checkpoint, subtask, file)?;
+        }
+        Ok(())
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.garbage().is_some()
+    }
+
+    fn on_end(&mut self) -> Result<(), String> {
+        match self.garbage() {
+            None => Ok(()),
+            Some(key) => {
+                Err(format!("no retained checkpoint lists {key:?}, and it is still there"))
+            }
+        }
+    }
+}
