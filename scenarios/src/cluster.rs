@@ -14,7 +14,7 @@ use floodmark::{
 use floodmark_sim::{FaultPlan, LogEntry, RunError, RunOptions, Seed, Tape, World};
 
 use crate::{
-    Counts, Probe,
+    Counts, Probe, Progress, Sighting,
     checks::{self, Check},
     jobs::Lines,
 };
@@ -124,6 +124,7 @@ impl Ending {
 struct Watch {
     checks: Vec<Box<dyn Check>>,
     probes: &'static [Probe],
+    progress: Progress,
     counts: Counts,
     reached: BTreeSet<&'static str>,
     /// How the job ended, once it has.
@@ -135,19 +136,28 @@ impl Watch {
         Self {
             checks: checks::all(job.graph()),
             probes,
+            progress: Progress::new(job.graph()),
             counts: Counts::default(),
             reached: BTreeSet::new(),
             ended: None,
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a few kinds of event are counted")]
-    fn on_event(&mut self, node: &str, event: &RuntimeEvent) -> Result<(), (&'static str, String)> {
+    /// Asks the probes, and then remembers.
+    fn see(&mut self, sighting: Sighting<'_>) {
         for probe in self.probes {
-            if !self.reached.contains(probe.name) && (probe.is_reached)(event) {
+            if !self.reached.contains(probe.name) && probe.is_reached(&self.progress, sighting) {
                 self.reached.insert(probe.name);
             }
         }
+        if !self.probes.is_empty() {
+            self.progress.see(sighting);
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a few kinds of event are counted")]
+    fn on_event(&mut self, node: &str, event: &RuntimeEvent) -> Result<(), (&'static str, String)> {
+        self.see(Sighting::Event(node, event));
         match event {
             RuntimeEvent::AttemptStarted { restored, .. } => {
                 self.counts.attempts += 1;
@@ -293,6 +303,8 @@ impl Cluster {
 
 /// Lets the checks hear what happens.
 fn listen(world: &World, watch: &SharedWatch) {
+    let watching = watch.clone();
+    world.listen_incidents(move |incident| lock(&watching).see(Sighting::Incident(incident)));
     let (listening, watch, stored) = (world.clone(), watch.clone(), watch.clone());
     world.listen(move |seen| {
         let Some(event) = seen.observation.as_any().downcast_ref::<RuntimeEvent>() else { return };

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use floodmark_sim::{
-    Direction, DiskFate, Effect, Fault, FaultPlan, LinkSelector, PlannedFault, StoreSelector, When,
+    Direction, DiskFate, Effect, EventSelector, Fault, FaultPlan, LinkSelector, PlannedFault,
+    StoreSelector, When,
 };
 
 use crate::{
@@ -48,7 +49,27 @@ pub fn at(time: Duration, what: Fault) -> PlannedFault {
 
 /// Returns a fault that follows the n-th event with a label.
 pub fn after(label: &str, occurrence: u32, delay: Duration, what: Fault) -> PlannedFault {
-    PlannedFault { when: When::After { label: label.to_owned(), occurrence, delay }, what }
+    after_event(event(label), occurrence, delay, what)
+}
+
+/// Returns a fault that follows the n-th event that a selector admits.
+pub fn after_event(
+    event: EventSelector,
+    occurrence: u32,
+    delay: Duration,
+    what: Fault,
+) -> PlannedFault {
+    PlannedFault { when: When::After { event, occurrence, delay }, what }
+}
+
+/// Selects events with a label, of any node, with any numbers.
+pub fn event(label: &str) -> EventSelector {
+    EventSelector { label: label.to_owned(), ..EventSelector::default() }
+}
+
+/// Selects events with a label and a number: `("checkpoint", 3)`.
+pub fn event_of(label: &str, (name, value): (&str, u64)) -> EventSelector {
+    EventSelector { fields: vec![(name.to_owned(), value)], ..event(label) }
 }
 
 /// Returns the crash of a process that starts again, with its disk.
@@ -144,12 +165,14 @@ fn fault_of(draw: Draw, number: u64, kind: u64, worker_count: u16) -> Fault {
             lasts,
         },
         11 => Fault::StoreSlow { store, extra: draw.millis(&name("extra"), 10, 800), lasts },
-        12 => Fault::Skew {
+        12 if draw.percent(&name("drifts"), 50) => Fault::Drift {
+            node: any_node("node"),
+            ppm: i32::try_from(draw.below(&name("drift"), 100_000)).expect("a tenth") - 50_000,
+        },
+        12 => Fault::Jump {
             node: any_node("node"),
             offset_ms: i64::try_from(draw.below(&name("jump"), 7_200_000)).expect("two hours")
                 - 3_600_000,
-            drift_ppm: i32::try_from(draw.below(&name("drift"), 100_000)).expect("a tenth")
-                - 50_000,
         },
         13 => Fault::Clog { link, lasts },
         14 => Fault::Slow { link, extra: draw.millis(&name("extra"), 5, 400), lasts },

@@ -15,6 +15,8 @@ pub mod checks;
 pub mod cluster;
 pub mod faults;
 pub mod jobs;
+pub mod probes;
+mod progress;
 mod replay_file;
 mod report;
 mod run;
@@ -22,10 +24,12 @@ mod scenario;
 mod simulation;
 pub mod sweep;
 
+pub use probes::{Probe, Sighting};
+pub use progress::{NodeProgress, Progress};
 pub use replay_file::{ReplayError, ReplayFile};
 pub use report::{Counts, Failure, RunReport};
 pub use run::{RunOptions, run};
-pub use scenario::{Draw, Probe, Scenario, probes};
+pub use scenario::{Draw, Scenario};
 pub use simulation::Simulation;
 
 /// The example of the README, compiled with everything else.

@@ -2,11 +2,11 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use floodmark::{CheckpointConfig, Environment, RuntimeEvent, Timestamp};
+use floodmark::{CheckpointConfig, Environment};
 use floodmark_sim::FaultPlan;
 
 use crate::{
-    cluster,
+    Probe, cluster,
     jobs::{ScenarioJob, mix},
 };
 
@@ -30,110 +30,6 @@ pub struct Scenario {
     pub finishes_within: Duration,
     /// When a second coordinator is started beside the first, if the story has one.
     pub standby_after: Option<fn(seed: u64) -> Duration>,
-}
-
-/// A situation worth reaching.
-#[derive(Clone, Copy)]
-pub struct Probe {
-    /// Its name.
-    pub name: &'static str,
-    /// Tells whether an event is that situation.
-    pub is_reached: fn(&RuntimeEvent) -> bool,
-}
-
-/// The situations that scenarios ask for.
-pub mod probes {
-    use super::{Probe, RuntimeEvent, Timestamp};
-
-    /// An attempt began from a checkpoint.
-    pub const RESTORED: Probe = Probe {
-        name: "restored",
-        is_reached: |event| matches!(event, RuntimeEvent::AttemptStarted { restored: Some(_), .. }),
-    };
-
-    /// A worker was given up.
-    pub const WORKER_LOST: Probe = Probe {
-        name: "worker_lost",
-        is_reached: |event| matches!(event, RuntimeEvent::WorkerLost { .. }),
-    };
-
-    /// A second coordinator took over.
-    pub const SECOND_TERM: Probe = Probe {
-        name: "second_term",
-        is_reached: |event| matches!(event, RuntimeEvent::TermTaken { term } if 1 < term.0),
-    };
-
-    /// A missing frame was noticed.
-    pub const GAP_DETECTED: Probe = Probe {
-        name: "gap_detected",
-        is_reached: |event| matches!(event, RuntimeEvent::GapDetected { .. }),
-    };
-
-    /// A repeated frame was dropped.
-    pub const REPEAT_DROPPED: Probe = Probe {
-        name: "repeat_dropped",
-        is_reached: |event| matches!(event, RuntimeEvent::RepeatDropped { .. }),
-    };
-
-    /// A checkpoint was given up.
-    pub const CHECKPOINT_ABORTED: Probe = Probe {
-        name: "checkpoint_aborted",
-        is_reached: |event| matches!(event, RuntimeEvent::CheckpointAborted { .. }),
-    };
-
-    /// A subtask stopped waiting for a barrier.
-    pub const ALIGNMENT_ABORTED: Probe = Probe {
-        name: "alignment_aborted",
-        is_reached: |event| matches!(event, RuntimeEvent::AlignmentAborted { .. }),
-    };
-
-    /// Something from the past was refused.
-    pub const STALE_REFUSED: Probe = Probe {
-        name: "stale_refused",
-        is_reached: |event| matches!(event, RuntimeEvent::StaleRefused { .. }),
-    };
-
-    /// A later checkpoint committed an earlier epoch.
-    pub const COMMIT_MADE_GOOD: Probe = Probe {
-        name: "commit_made_good",
-        is_reached: |event| {
-            matches!(
-                event,
-                RuntimeEvent::TransactionCommitted { checkpoint, notified, .. }
-                    if checkpoint < notified
-            )
-        },
-    };
-
-    /// What an earlier attempt had prepared in vain was discarded.
-    pub const TRANSACTION_ABORTED: Probe = Probe {
-        name: "transaction_aborted",
-        is_reached: |event| matches!(event, RuntimeEvent::TransactionAborted { .. }),
-    };
-
-    /// A coordinator found out that another one rules.
-    pub const STEPPED_DOWN: Probe = Probe {
-        name: "stepped_down",
-        is_reached: |event| matches!(event, RuntimeEvent::SteppedDown { .. }),
-    };
-
-    /// Records came too late for their window.
-    pub const LATE_RECORDS: Probe = Probe {
-        name: "late_records",
-        is_reached: |event| matches!(event, RuntimeEvent::RecordsCounted { late, .. } if 0 < *late),
-    };
-
-    /// A subtask went on with the event time it had reached before a failure.
-    pub const WATERMARK_RESTORED: Probe = Probe {
-        name: "watermark_restored",
-        is_reached: |event| {
-            matches!(
-                event,
-                RuntimeEvent::SubtaskStarted { restored: Some(_), watermark, .. }
-                    if Timestamp::MIN < *watermark
-            )
-        },
-    };
 }
 
 /// A number that a seed decides, by name: naming another one does not change it.

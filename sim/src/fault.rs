@@ -24,15 +24,26 @@ pub struct PlannedFault {
 pub enum When {
     /// At this virtual time.
     At(Duration),
-    /// This long after the n-th observation with a label, counted over all nodes from 1.
+    /// This long after the n-th observation of a kind.
     After {
-        /// The label.
-        label: String,
-        /// Which one.
+        /// Which kind.
+        event: EventSelector,
+        /// Which one, from 1, counted over all nodes that the selector admits.
         occurrence: u32,
         /// How long after it.
         delay: Duration,
     },
+}
+
+/// Observations of nodes. What is not named matches everything but the label.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventSelector {
+    /// What happened.
+    pub label: String,
+    /// The node that says so.
+    pub node: Option<String>,
+    /// Numbers that the observation must have, by name: `("checkpoint", 3)`.
+    pub fields: Vec<(String, u64)>,
 }
 
 /// Frames between nodes. What is not named matches everything.
@@ -86,8 +97,14 @@ pub enum Direction {
 pub enum Effect {
     /// Nothing, and the caller is told so.
     Before,
-    /// What it should, or nothing, or it will do it later; the caller is told that it is in doubt.
+    /// One of the three that follow.
     InDoubt,
+    /// What it should, but the answer is lost: the caller is told that it is in doubt.
+    After,
+    /// Nothing, but the caller is told that it is in doubt.
+    Never,
+    /// Nothing yet: it does what it should long after the caller was told that it is in doubt.
+    Later,
 }
 
 /// What can go wrong.
@@ -112,8 +129,10 @@ pub enum Fault {
     Reorder { link: LinkSelector, per_mille: u16, limit: u32, lasts: Duration },
     /// Connections break.
     Reset { link: LinkSelector },
-    /// A clock jumps (its wall time) and drifts (its rate).
-    Skew { node: String, offset_ms: i64, drift_ppm: i32 },
+    /// A clock's date jumps, forwards or backwards.
+    Jump { node: String, offset_ms: i64 },
+    /// A clock goes too fast or too slow from now on.
+    Drift { node: String, ppm: i32 },
     /// Operations on the object store fail, at most `limit` of them.
     StoreError { store: StoreSelector, effect: Effect, per_mille: u16, limit: u32, lasts: Duration },
     /// Operations on the object store take longer.
@@ -124,10 +143,35 @@ impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::At(time) => write!(f, "at {time:?}"),
-            Self::After { label, occurrence, delay } => {
-                write!(f, "{delay:?} after {label} number {occurrence}")
+            Self::After { event, occurrence, delay } => {
+                write!(f, "{delay:?} after {event} number {occurrence}")
             }
         }
+    }
+}
+
+impl fmt::Display for EventSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.label)?;
+        for (name, value) in &self.fields {
+            write!(f, " of {name} {value}")?;
+        }
+        match &self.node {
+            Some(node) => write!(f, " on {node}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Before => "fail",
+            Self::InDoubt => "end in doubt",
+            Self::After => "work, and end in doubt",
+            Self::Never => "have no effect, and end in doubt",
+            Self::Later => "end in doubt, and work later",
+        })
     }
 }
 
@@ -185,15 +229,12 @@ impl fmt::Display for Fault {
                 write!(f, "{per_mille} ‰ of {link} are overtaken for {lasts:?}, at most {limit}")
             }
             Self::Reset { link } => write!(f, "connections that carry {link} break"),
-            Self::Skew { node, offset_ms, drift_ppm } => {
-                write!(
-                    f,
-                    "the clock of {node} jumps by {offset_ms} ms and drifts by {drift_ppm} ppm"
-                )
+            Self::Jump { node, offset_ms } => {
+                write!(f, "the clock of {node} jumps by {offset_ms} ms")
             }
+            Self::Drift { node, ppm } => write!(f, "the clock of {node} drifts by {ppm} ppm"),
             Self::StoreError { store, effect, per_mille, limit, lasts } => {
-                let how = if *effect == Effect::Before { "fail" } else { "end in doubt" };
-                write!(f, "{per_mille} ‰ of {store} {how} for {lasts:?}, at most {limit}")
+                write!(f, "{per_mille} ‰ of {store} {effect} for {lasts:?}, at most {limit}")
             }
             Self::StoreSlow { store, extra, lasts } => {
                 write!(f, "{store} take {extra:?} longer for {lasts:?}")

@@ -25,6 +25,7 @@ compile_error!(
 mod choice;
 mod disk;
 mod fault;
+mod incident;
 mod link;
 mod machine;
 mod network;
@@ -39,8 +40,10 @@ mod world;
 pub use choice::{RecordedChoice, Tape};
 pub use disk::DiskFate;
 pub use fault::{
-    Direction, Effect, Fault, FaultPlan, LinkSelector, Operation, PlannedFault, StoreSelector, When,
+    Direction, Effect, EventSelector, Fault, FaultPlan, LinkSelector, Operation, PlannedFault,
+    StoreSelector, When,
 };
+pub use incident::{FrameFate, Incident};
 pub use network::LinkProfile;
 pub use node::NodeId;
 pub use run::{Outcome, RunError, RunOptions, Seed, run};

@@ -16,10 +16,10 @@ use madsim::time::Sleep;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    NodeId,
+    FrameFate, Incident, NodeId,
     link::{Arrival, CLOSE, Item, Link},
     node::{Condition, Life, Node, is_alive},
-    rule::{FrameFate, FrameView},
+    rule::FrameView,
     world::{Shared, State},
 };
 
@@ -83,16 +83,22 @@ impl State {
             self.profile.latency(self.choices.choose_number("frame_latency", actor, number));
         let mut at = now + latency;
         let mut fate = FrameFate::Deliver;
+        let mut is_held = false;
         if !self.rules.is_empty() {
             let view = view(&self.nodes, link, kind.0);
             fate = self.rules.fate_of(view, &mut self.choices);
             at += self.rules.delay_of(view);
+            is_held = self.rules.is_held(view);
         }
         self.trace.add(kind.0, now, &[actor, xxh3_64(&payload), fate as u64]);
         if fate != FrameFate::Deliver {
             self.struck_count += 1;
-            let to = self.name(to.node);
+            let (sender, to) = (self.name(from.node), self.name(to.node));
             self.log(now, from.node, || format!("{kind:?} to {to}: {fate:?}"));
+            self.incidents.add(Incident::FrameStruck { from: sender, to, kind: kind.0, fate });
+        } else if is_held {
+            let (from, to) = (self.name(from.node), self.name(to.node));
+            self.incidents.add(Incident::FrameHeld { from, to, kind: kind.0 });
         }
         // Long enough to arrive after a failover, now and then.
         let overtaken = match fate {

@@ -86,13 +86,17 @@ impl NodeClock {
         duration((millis + nanos(self.local(now))).max(0))
     }
 
-    /// Moves the date, and changes the rate from now on. What the clock shows does not go back.
-    pub(crate) fn skew(&mut self, now: Duration, offset_ms: i64, drift_ppm: i32) {
+    /// Moves the date. What the clock shows otherwise does not change.
+    pub(crate) fn jump(&mut self, offset_ms: i64) {
+        self.wall_offset_ms += offset_ms;
+    }
+
+    /// Changes the rate from now on. What the clock shows does not go back.
+    pub(crate) fn drift(&mut self, now: Duration, drift_ppm: i32) {
         assert!(-MILLION < i128::from(drift_ppm), "time does not stand still");
         self.local = self.local(now);
         self.since = now;
         self.drift_ppm = drift_ppm;
-        self.wall_offset_ms += offset_ms;
     }
 }
 
@@ -113,7 +117,8 @@ mod tests {
         let second = Duration::from_secs(1);
         let mut clock = NodeClock::new(Duration::ZERO, 5 * second);
         assert_eq!(clock.local(second), 6 * second);
-        clock.skew(second, -90_000, 100_000);
+        clock.jump(-90_000);
+        clock.drift(second, 100_000);
         assert_eq!(clock.local(second), 6 * second);
         assert_eq!(clock.local(11 * second), 17 * second);
         assert_eq!(clock.moment_of(17 * second), 11 * second);

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{Direction, Effect, LinkSelector, NodeId, Operation, StoreSelector, choice::Choices};
+use crate::{
+    Direction, Effect, FrameFate, LinkSelector, NodeId, Operation, StoreSelector, choice::Choices,
+};
 
 /// What a lasting fault does.
 #[derive(Clone, Debug)]
@@ -13,15 +15,6 @@ pub(crate) enum Rule {
     Frame { what: FrameFate, link: LinkSelector, per_mille: u16, left: u32 },
     StoreError { store: StoreSelector, effect: Effect, per_mille: u16, left: u32 },
     StoreSlow(StoreSelector, Duration),
-}
-
-/// What becomes of a frame that a rule strikes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FrameFate {
-    Deliver,
-    Lose,
-    Duplicate,
-    Reorder,
 }
 
 /// The rules in force, by the number of their fault.

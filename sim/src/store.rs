@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    Effect, NodeId, Operation,
+    Effect, Incident, NodeId, Operation,
     node::Life,
     rule::OperationView,
     world::{Shared, State},
@@ -132,17 +132,28 @@ impl State {
         let name = self.name(life.node);
         let view = OperationView { node: &name, operation, key, actor };
         let extra = self.rules.store_delay_of(view);
-        let fate = match self.rules.failure_of(view, &mut self.choices) {
+        let mut effect = self.rules.failure_of(view, &mut self.choices);
+        if effect == Some(Effect::InDoubt) {
+            effect = Some(match self.choices.below("store_doubt", actor, 3) {
+                0 => Effect::Never,
+                1 => Effect::After,
+                _ => Effect::Later,
+            });
+        }
+        let fate = match effect {
             None => Fate::Works,
             Some(Effect::Before) => Fate::Fails,
-            Some(Effect::InDoubt) => match self.choices.below("store_doubt", actor, 3) {
-                0 => Fate::Doubt(None),
-                1 => Fate::Doubt(Some(Duration::ZERO)),
-                _ => Fate::Doubt(Some(self.time_in("store_later", actor, LATER))),
-            },
+            Some(Effect::Never) => Fate::Doubt(None),
+            Some(Effect::After) => Fate::Doubt(Some(Duration::ZERO)),
+            Some(Effect::Later) => Fate::Doubt(Some(self.time_in("store_later", actor, LATER))),
+            Some(Effect::InDoubt) => unreachable!("what it means was decided above"),
         };
-        if !matches!(fate, Fate::Works) {
+        let (node, key) = (name.clone(), key.to_owned());
+        if let Some(effect) = effect {
             self.struck_count += 1;
+            self.incidents.add(Incident::OperationStruck { node, operation, key, effect });
+        } else if Duration::ZERO < extra {
+            self.incidents.add(Incident::OperationSlowed { node, operation, key });
         }
         let before = self.time_in("store_latency", actor, LATENCY) + extra;
         let after = self.time_in("store_latency", actor, LATENCY);

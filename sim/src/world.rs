@@ -16,12 +16,12 @@ use madsim::{
     runtime::{Handle, NodeHandle},
     time::{Instant, Sleep, TimeHandle},
 };
-use tokio::sync::oneshot;
 
 use crate::{
     DiskFate, LinkProfile, NodeId, RunError, StoreEffect,
     choice::Choices,
     disk::Disk,
+    incident::{Incident, Incidents},
     machine::SimMachine,
     network::Network,
     node::{Condition, Life, Node, NodeClock, is_alive},
@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) profile: LinkProfile,
     /// Frames and operations that a rule has struck.
     pub(crate) struck_count: u64,
+    /// What faults have done, until those who listen have heard it.
+    pub(crate) incidents: Incidents,
     pub(crate) failure: Option<RunError>,
     pub(crate) on_failure: Option<Waker>,
     pub(crate) event_budget: u64,
@@ -57,6 +59,7 @@ pub(crate) struct State {
 
 type Listener = Box<dyn FnMut(&Seen<'_>) + Send>;
 type StoreListener = Box<dyn FnMut(&StoreEffect<'_>) + Send>;
+type IncidentListener = Box<dyn FnMut(&Incident) + Send>;
 
 /// A handle to the state, for everything that is part of the simulated world.
 #[derive(Clone)]
@@ -66,6 +69,7 @@ struct Inside {
     state: Mutex<State>,
     listeners: Mutex<Vec<Listener>>,
     store_listeners: Mutex<Vec<StoreListener>>,
+    incident_listeners: Mutex<Vec<IncidentListener>>,
     time: TimeHandle,
     start: Instant,
     /// Runs what belongs to no node and never dies.
@@ -97,6 +101,7 @@ impl State {
             store: Store::default(),
             profile,
             struck_count: 0,
+            incidents: Incidents::default(),
             failure: None,
             on_failure: None,
             event_budget,
@@ -144,6 +149,7 @@ impl Shared {
             state: Mutex::new(state),
             listeners: Mutex::default(),
             store_listeners: Mutex::default(),
+            incident_listeners: Mutex::default(),
             start: time.now_instant(),
             time,
             apart,
@@ -225,18 +231,12 @@ impl Shared {
             state.trace.add(label, at, &[life.node.0 as u64]);
             observation.feed(state.trace.hasher());
             state.log(at, life.node, || format!("{observation:?}"));
-            let count = state.faults.observed.entry(label).or_default();
-            *count += 1;
-            let count = *count;
-            let is_due = |(wanted, number, _): &mut (String, u32, oneshot::Sender<()>)| {
-                wanted == label && *number <= count
-            };
-            for (_, _, sender) in state.faults.waiting.extract_if(.., is_due) {
-                // A fault that was healed meanwhile no longer waits.
-                let _ = sender.send(());
-            }
-            state.name(life.node)
+            let name = state.name(life.node);
+            state.faults.on_observation(&name, observation);
+            name
         };
+        // What led to the observation is heard before it.
+        self.tell_incident_listeners();
         let seen = Seen {
             at,
             node: life.node,
@@ -255,6 +255,19 @@ impl Shared {
         self.guard(|| listeners.iter_mut().for_each(|listener| listener(effect)));
     }
 
+    /// Tells of what faults have done since the last call. Never called with the state locked.
+    fn tell_incident_listeners(&self) {
+        let incidents = self.lock().incidents.take();
+        if incidents.is_empty() {
+            return;
+        }
+        let listeners = self.0.incident_listeners.lock();
+        let mut listeners = listeners.unwrap_or_else(PoisonError::into_inner);
+        for incident in &incidents {
+            self.guard(|| listeners.iter_mut().for_each(|listener| listener(incident)));
+        }
+    }
+
     /// Calls listeners. Their panic ends the run: it is not one of the node they listen to.
     fn guard(&self, call: impl FnOnce()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
@@ -268,6 +281,7 @@ impl Shared {
     pub(crate) fn forget_listeners(&self) {
         self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.0.store_listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.incident_listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Ends the run: kills every task but the story, none of which has an effect any more.
@@ -377,11 +391,14 @@ impl World {
             let handle = handle.clone();
             state.trace.add("crash", now, &[node.0 as u64]);
             state.log(now, node, || "crashes".to_owned());
+            let name = state.name(node);
+            state.incidents.add(Incident::Crashed { node: name });
             let is_silent = state.is_silent_death(node);
             let refused = if is_silent { Vec::new() } else { state.break_links_of(life, now) };
             (handle, refused)
         };
         self.shared.wake_links_at(refused);
+        self.shared.tell_incident_listeners();
         // The node is dead before its destructors run, so nobody sees what they do.
         Handle::current().kill(handle.id());
     }
@@ -406,6 +423,7 @@ impl World {
             }
             state.trace.add("restart", now, &[node.0 as u64]);
             state.log(now, node, || format!("starts again {disk}"));
+            state.incidents.add(Incident::Restarted { node: name });
             // Its new life knows nothing of the old connections, and says so.
             state.break_links_of(old, now)
         };
@@ -445,6 +463,11 @@ impl World {
         state.nodes[node.0].condition = to;
         state.trace.add("condition", now, &[node.0 as u64, to as u64]);
         state.log(now, node, || text.to_owned());
+        let node_name = state.name(node);
+        state.incidents.add(match to {
+            Condition::Paused => Incident::FellAsleep { node: node_name },
+            Condition::Running | Condition::Dead => Incident::Woke { node: node_name },
+        });
         Some(state.nodes[node.0].handle.clone())
     }
 
@@ -488,6 +511,14 @@ impl World {
     /// Calls `listener` with every effect on the object store, at the moment it happens.
     pub fn listen_store(&self, listener: impl FnMut(&StoreEffect<'_>) + Send + 'static) {
         let listeners = self.shared.0.store_listeners.lock();
+        listeners.unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
+    }
+
+    /// Calls `listener` with what faults do to nodes, frames and operations, before anything that is
+    /// observed afterwards. It is for those who ask whether a fault has met its moment.
+    pub fn listen_incidents(&self, listener: impl FnMut(&Incident) + Send + 'static) {
+        self.shared.lock().incidents.begin();
+        let listeners = self.shared.0.incident_listeners.lock();
         listeners.unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
     }
 

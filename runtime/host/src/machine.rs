@@ -185,6 +185,12 @@ pub(crate) mod tests {
         }
     }
 
+    impl From<&Opened> for Vec<(&'static str, u64)> {
+        fn from(opened: &Opened) -> Self {
+            vec![("number", opened.0.into())]
+        }
+    }
+
     #[tokio::test]
     async fn observations_reach_the_listener() {
         let directory = tempfile::tempdir().unwrap();

@@ -3,6 +3,8 @@
 //! The simulator's checks are built on these events alone: an event must therefore tell the truth
 //! at the place where the thing happens, not where it was intended.
 
+mod fields;
+
 use std::fmt;
 
 use crate::{Attempt, ChannelId, CheckpointId, KeyGroup, SubtaskId, Term, Timestamp, WorkerId};

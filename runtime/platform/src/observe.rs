@@ -8,11 +8,14 @@ use std::{
 
 /// Something that happened in the runtime: a value with a label.
 ///
-/// Implemented for every plain type that converts into its label, so a layer above defines the
+/// Implemented for every plain type that converts into its label and its fields, so a layer above defines the
 /// vocabulary and this one passes it on without knowing it.
 pub trait Observation: Any + Debug + Send + Sync {
     /// Returns the name of what happened, the same for every occurrence.
     fn label(&self) -> &'static str;
+
+    /// Returns the numbers that tell this occurrence from others, by name.
+    fn fields(&self) -> Vec<(&'static str, u64)>;
 
     /// Feeds the whole value to `hasher`.
     fn feed(&self, hasher: &mut dyn Hasher);
@@ -24,9 +27,13 @@ pub trait Observation: Any + Debug + Send + Sync {
 impl<T> Observation for T
 where
     T: Any + Debug + Hash + Send + Sync,
-    for<'a> &'a T: Into<&'static str>,
+    for<'a> &'a T: Into<&'static str> + Into<Vec<(&'static str, u64)>>,
 {
     fn label(&self) -> &'static str {
+        self.into()
+    }
+
+    fn fields(&self) -> Vec<(&'static str, u64)> {
         self.into()
     }
 

@@ -1,14 +1,16 @@
 //! The faults of a run: each waits for its moment, strikes, and ends.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
+use floodmark_platform::Observation;
 use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    DiskFate, Fault, FaultPlan, LinkSelector, NodeId, PlannedFault, When, World,
+    DiskFate, EventSelector, Fault, FaultPlan, FrameFate, Incident, LinkSelector, NodeId,
+    PlannedFault, When, World,
     node::Condition,
-    rule::{FrameFate, FrameView, Rule},
+    rule::{FrameView, Rule},
 };
 
 /// The faults of the plan.
@@ -17,25 +19,83 @@ pub(super) struct Faults {
     pub(super) next: u64,
     pub(super) pending_count: usize,
     pub(super) is_healed: bool,
-    /// How often each label was observed.
-    pub(super) observed: BTreeMap<&'static str, u32>,
     /// Those that wait for an observation.
-    pub(super) waiting: Vec<(String, u32, oneshot::Sender<()>)>,
+    waiting: Vec<Waiting>,
+}
+
+/// A fault that waits for an observation.
+struct Waiting {
+    event: EventSelector,
+    /// How many more it lets pass, this one included.
+    left: u32,
+    reached: oneshot::Sender<()>,
+}
+
+/// When a fault strikes.
+enum Moment {
+    At(Duration),
+    After(oneshot::Receiver<()>, Duration),
+}
+
+impl Faults {
+    /// Lets those strike that waited for this observation.
+    pub(super) fn on_observation(&mut self, node: &str, observation: &dyn Observation) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let label = observation.label();
+        let is_due = |waiting: &mut Waiting| {
+            if waiting.event.matches(label, node, observation) {
+                waiting.left -= 1;
+            }
+            waiting.left == 0
+        };
+        for waiting in self.waiting.extract_if(.., is_due) {
+            // A fault that was healed meanwhile no longer waits.
+            let _ = waiting.reached.send(());
+        }
+    }
+
+    /// Begins to wait, at once: the next observation counts.
+    fn wait(&mut self, when: When) -> Moment {
+        match when {
+            When::At(time) => Moment::At(time),
+            When::After { event, occurrence, delay } => {
+                let (reached, receiver) = oneshot::channel();
+                self.waiting.push(Waiting { event, left: occurrence.max(1), reached });
+                Moment::After(receiver, delay)
+            }
+        }
+    }
+}
+
+impl EventSelector {
+    fn matches(&self, label: &str, node: &str, observation: &dyn Observation) -> bool {
+        if self.label != label || self.node.as_deref().is_some_and(|wanted| wanted != node) {
+            return false;
+        }
+        if self.fields.is_empty() {
+            return true;
+        }
+        let fields = observation.fields();
+        let has = |(name, value): &(String, u64)| fields.contains(&(name.as_str(), *value));
+        self.fields.iter().all(has)
+    }
 }
 
 impl World {
     /// Lets the faults of a plan happen, each at its moment.
     pub fn schedule(&self, plan: &FaultPlan) {
         for PlannedFault { when, what } in plan.0.clone() {
-            let number = {
+            let (number, moment) = {
                 let mut state = self.shared.lock();
                 state.faults.pending_count += 1;
                 state.faults.next += 1;
-                state.faults.next
+                (state.faults.next, state.faults.wait(when))
             };
             let world = self.clone();
             self.shared.spawn_apart(async move {
-                let has_come = world.await_moment(when).await;
+                let has_come = world.await_moment(moment).await;
                 world.shared.lock().faults.pending_count -= 1;
                 if has_come && !world.shared.lock().faults.is_healed {
                     world.inflict(number, what).await;
@@ -89,15 +149,13 @@ impl World {
     }
 
     /// Waits for the moment of a fault. Returns false if it will not come.
-    async fn await_moment(&self, when: When) -> bool {
-        match when {
-            When::At(time) => {
+    async fn await_moment(&self, moment: Moment) -> bool {
+        match moment {
+            Moment::At(time) => {
                 self.shared.sleep_until(time).await;
                 true
             }
-            When::After { label, occurrence, delay } => {
-                let (sender, reached) = oneshot::channel();
-                self.shared.lock().faults.waiting.push((label, occurrence, sender));
+            Moment::After(reached, delay) => {
                 if reached.await.is_err() {
                     return false;
                 }
@@ -162,10 +220,16 @@ impl World {
                 self.rule(number, rule, lasts).await;
             }
             Fault::Reset { link } => self.reset(&link),
-            Fault::Skew { node, offset_ms, drift_ppm } => {
+            Fault::Jump { node, offset_ms } => {
                 let Some(node) = self.node(&node) else { return };
                 let mut state = self.shared.lock();
-                state.nodes[node.0].clock.skew(now, offset_ms, drift_ppm);
+                state.nodes[node.0].clock.jump(offset_ms);
+                let name = state.name(node);
+                state.incidents.add(Incident::ClockJumped { node: name });
+            }
+            Fault::Drift { node, ppm } => {
+                let Some(node) = self.node(&node) else { return };
+                self.shared.lock().nodes[node.0].clock.drift(now, ppm);
             }
             Fault::StoreError { store, effect, per_mille, limit, lasts } => {
                 let rule = Rule::StoreError { store, effect, per_mille, left: limit };

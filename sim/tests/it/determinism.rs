@@ -37,7 +37,8 @@ async fn everything(world: World) -> u64 {
         at(700, Fault::StoreError { store, effect: Effect::InDoubt, per_mille, limit, lasts }),
         at(800, Fault::Crash { node: name(1), down_for: Some(lasts), disk: DiskFate::Kept }),
         at(900, Fault::Pause { node: name(2), lasts }),
-        at(1_700, Fault::Skew { node: name(0), offset_ms: 9, drift_ppm: 50_000 }),
+        at(1_700, Fault::Jump { node: name(0), offset_ms: 9 }),
+        at(1_700, Fault::Drift { node: name(0), ppm: 50_000 }),
         at(
             1_800,
             Fault::Partition {

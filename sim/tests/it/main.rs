@@ -28,6 +28,12 @@ impl From<&Said> for &'static str {
     }
 }
 
+impl From<&Said> for Vec<(&'static str, u64)> {
+    fn from(said: &Said) -> Self {
+        vec![("number", said.0)]
+    }
+}
+
 /// What several nodes add to and the test reads.
 type Notes<T> = Arc<Mutex<Vec<T>>>;
 

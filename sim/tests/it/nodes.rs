@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use floodmark_platform::TaskError;
-use floodmark_sim::{DiskFate, Fault, NodeId, PlannedFault, When, World};
+use floodmark_sim::{DiskFate, EventSelector, Fault, Incident, NodeId, PlannedFault, When, World};
 
 use crate::{Notes, Said, accepted, at, connected, frame, millis, schedule, tell, told};
 
@@ -179,8 +179,8 @@ fn a_sleeper_whose_clock_slows_down_does_not_wake_early() {
             })
         });
         let node = "sleeper".to_owned();
-        let skew = Fault::Skew { node, offset_ms: -5_000, drift_ppm: -500_000 };
-        schedule(&world, &[at(500, skew)]);
+        let jump = Fault::Jump { node: node.clone(), offset_ms: -5_000 };
+        schedule(&world, &[at(500, jump), at(500, Fault::Drift { node, ppm: -500_000 })]);
         world.sleep(millis(1_400)).await;
         assert!(notes.lock().unwrap().is_empty());
         world.sleep(millis(200)).await;
@@ -198,7 +198,8 @@ fn a_fault_follows_the_observation_it_waits_for() {
             down_for: Some(millis(500)),
             disk: DiskFate::Kept,
         };
-        let when = When::After { label: "said".to_owned(), occurrence: 5, delay: millis(3) };
+        let event = EventSelector { label: "said".to_owned(), ..EventSelector::default() };
+        let when = When::After { event, occurrence: 5, delay: millis(3) };
         schedule(&world, &[PlannedFault { when, what: crash }]);
         world.sleep(millis(100)).await;
         assert_eq!(heard.lock().unwrap().len(), 5);
@@ -206,6 +207,44 @@ fn a_fault_follows_the_observation_it_waits_for() {
         world.sleep(millis(500)).await;
         assert!(5 < heard.lock().unwrap().len());
         assert!(!world.has_faults());
+    });
+}
+
+#[test]
+fn a_fault_chooses_its_observation_by_node_and_number() {
+    told(1, async |world| {
+        let incidents = Notes::default();
+        let noted = incidents.clone();
+        world.listen_incidents(move |incident| noted.lock().unwrap().push(incident.clone()));
+        for name in ["first", "second"] {
+            world.add_node(name, |machine| {
+                Box::pin(async move {
+                    for number in 0..100 {
+                        machine.observe(|| Said(number % 10));
+                        machine.sleep(millis(10)).await;
+                    }
+                })
+            });
+        }
+        let event = EventSelector {
+            label: "said".to_owned(),
+            node: Some("second".to_owned()),
+            fields: vec![("number".to_owned(), 7)],
+        };
+        let when = When::After { event, occurrence: 2, delay: millis(1) };
+        let pause = Fault::Pause { node: "first".to_owned(), lasts: millis(100) };
+        schedule(&world, &[PlannedFault { when, what: pause }]);
+        // The second seven is the seventeenth thing that is said, after 170 ms.
+        world.sleep(millis(165)).await;
+        assert!(world.is_running(world.node("first").unwrap()));
+        world.sleep(millis(30)).await;
+        assert!(!world.is_running(world.node("first").unwrap()));
+        world.sleep(millis(300)).await;
+        let (asleep, awake) = (
+            Incident::FellAsleep { node: "first".into() },
+            Incident::Woke { node: "first".into() },
+        );
+        assert_eq!(*incidents.lock().unwrap(), [asleep, awake]);
     });
 }
 

@@ -55,6 +55,17 @@ fn an_operation_in_doubt_may_or_may_not_have_its_effect() {
 }
 
 #[test]
+fn doubt_can_be_settled_in_advance() {
+    for seed in 0..5 {
+        for (effect, happens) in [(Effect::After, true), (Effect::Never, false)] {
+            let (answer, is_there) = put(seed, effect);
+            assert!(matches!(answer, Err(StoreError::InDoubt { .. })));
+            assert_eq!(is_there, happens);
+        }
+    }
+}
+
+#[test]
 fn of_several_conditional_puts_exactly_one_succeeds() {
     let winners: BTreeSet<u8> = (0..20)
         .map(|seed| {

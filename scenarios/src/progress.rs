@@ -1,0 +1,207 @@
+//! What was seen of a run so far, for probes that ask about more than one event.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use floodmark::{
+    Attempt, ChannelId, CheckpointId, EdgeId, JobGraph, RuntimeEvent, SubtaskId, VertexId,
+};
+use floodmark_sim::{FrameFate, Incident};
+
+use crate::Sighting;
+
+/// What was seen so far. Grows with checkpoints and nodes, not with records.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// The attempt that was started last.
+    pub attempt: Option<Attempt>,
+    /// Whether that attempt begins from a checkpoint and does not run yet.
+    pub is_restoring: bool,
+    /// How often a node died or fell asleep while an attempt was being restored.
+    pub restore_crash_count: u32,
+    /// Checkpoints that were triggered, and neither completed nor given up.
+    pub in_flight: BTreeSet<CheckpointId>,
+    /// Subtasks that have acknowledged each checkpoint.
+    pub acknowledged: BTreeMap<CheckpointId, BTreeSet<SubtaskId>>,
+    /// Checkpoints whose manifest is stored.
+    pub manifests: BTreeSet<CheckpointId>,
+    /// Checkpoints of which at least one subtask was told that they are complete.
+    pub notified: BTreeSet<CheckpointId>,
+    /// Checkpoints that were given up.
+    pub aborted: BTreeSet<CheckpointId>,
+    /// By node.
+    pub nodes: BTreeMap<String, NodeProgress>,
+    /// Subtasks of the attempt that have begun.
+    pub started: BTreeSet<SubtaskId>,
+    /// Frames that faults struck, by kind and fate.
+    pub struck: BTreeSet<(&'static str, FrameFate)>,
+    /// Checkpoints that were retired.
+    pub retired: BTreeSet<CheckpointId>,
+    /// The receiving vertex of each edge.
+    targets: BTreeMap<EdgeId, VertexId>,
+}
+
+/// What was seen of one node.
+#[derive(Debug, Default)]
+pub struct NodeProgress {
+    /// Subtasks that wait for barriers, and for those of which checkpoint.
+    pub aligning: BTreeMap<SubtaskId, CheckpointId>,
+    /// Subtasks that have begun in the last attempt.
+    pub subtasks: BTreeSet<SubtaskId>,
+    /// Transactions that were prepared here and not committed here.
+    pub prepared: BTreeSet<(SubtaskId, CheckpointId)>,
+    /// Snapshots that were taken here and are not yet stored.
+    pub uploading: BTreeSet<(SubtaskId, CheckpointId)>,
+    /// How often it died.
+    pub crash_count: u32,
+    /// Whether it is dead.
+    pub is_dead: bool,
+    /// Whether it sleeps.
+    pub is_asleep: bool,
+    /// Attempts that began elsewhere while it slept.
+    pub slept_through: BTreeSet<Attempt>,
+}
+
+impl Progress {
+    /// Begins a run of a job.
+    pub fn new(job: &JobGraph) -> Self {
+        let targets = job.edges.iter().map(|edge| (edge.id, edge.to)).collect();
+        Self { targets, ..Self::default() }
+    }
+
+    /// Returns how many subtasks wait for barriers on a node.
+    pub fn aligning_count(&self, node: &str) -> usize {
+        self.nodes.get(node).map_or(0, |node| node.aligning.len())
+    }
+
+    /// Returns whether all subtasks of the attempt have acknowledged a checkpoint that is neither
+    /// complete nor given up.
+    pub fn is_manifest_due(&self) -> bool {
+        let all = self.started.len();
+        let acknowledged = |checkpoint| self.acknowledged.get(checkpoint).map_or(0, BTreeSet::len);
+        0 < all && self.in_flight.iter().any(|checkpoint| acknowledged(checkpoint) == all)
+    }
+
+    /// Returns whether a manifest is stored of which no subtask has been told.
+    pub fn is_notification_due(&self) -> bool {
+        self.manifests.last().is_some_and(|newest| !self.notified.contains(newest))
+    }
+
+    /// Takes something into account.
+    pub fn see(&mut self, sighting: Sighting<'_>) {
+        match sighting {
+            Sighting::Event(node, event) => self.on_event(node, event),
+            Sighting::Incident(incident) => self.on_incident(incident),
+        }
+    }
+
+    fn on_incident(&mut self, incident: &Incident) {
+        match incident {
+            Incident::Crashed { node } => {
+                self.restore_crash_count += u32::from(self.is_restoring);
+                let entry = self.nodes.entry(node.to_string()).or_default();
+                let crash_count = entry.crash_count + 1;
+                *entry = NodeProgress { crash_count, is_dead: true, ..NodeProgress::default() };
+            }
+            Incident::Restarted { node } => {
+                self.nodes.entry(node.to_string()).or_default().is_dead = false;
+            }
+            Incident::FellAsleep { node } => {
+                self.restore_crash_count += u32::from(self.is_restoring);
+                self.nodes.entry(node.to_string()).or_default().is_asleep = true;
+            }
+            Incident::Woke { node } => {
+                self.nodes.entry(node.to_string()).or_default().is_asleep = false;
+            }
+            Incident::FrameStruck { kind, fate, .. } => {
+                self.struck.insert((*kind, *fate));
+            }
+            Incident::ClockJumped { .. }
+            | Incident::FrameHeld { .. }
+            | Incident::OperationStruck { .. }
+            | Incident::OperationSlowed { .. } => {}
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "probes ask about a few kinds of event")]
+    fn on_event(&mut self, name: &str, event: &RuntimeEvent) {
+        if !self.nodes.contains_key(name) {
+            self.nodes.insert(name.to_owned(), NodeProgress::default());
+        }
+        let node = self.nodes.get_mut(name).expect("the node was just added");
+        match event {
+            RuntimeEvent::AttemptStarted { attempt, restored } => {
+                self.on_attempt(*attempt, restored.is_some());
+            }
+            RuntimeEvent::AttemptRunning { .. } | RuntimeEvent::AttemptFailed { .. } => {
+                self.is_restoring = false;
+            }
+            RuntimeEvent::SubtaskStarted { subtask, .. } => {
+                self.started.insert(*subtask);
+                node.subtasks.insert(*subtask);
+            }
+            RuntimeEvent::CheckpointTriggered { checkpoint, .. } => {
+                self.in_flight.insert(*checkpoint);
+            }
+            RuntimeEvent::BarrierArrived {
+                channel: ChannelId { edge, to, .. },
+                checkpoint,
+                ..
+            } => {
+                if let Some(vertex) = self.targets.get(edge) {
+                    node.aligning.insert(SubtaskId { vertex: *vertex, index: *to }, *checkpoint);
+                }
+            }
+            RuntimeEvent::AlignmentAborted { subtask, .. } => {
+                node.aligning.remove(subtask);
+            }
+            RuntimeEvent::SnapshotTaken { subtask, checkpoint, .. } => {
+                node.aligning.remove(subtask);
+                node.uploading.insert((*subtask, *checkpoint));
+            }
+            RuntimeEvent::SnapshotStored { subtask, checkpoint, .. } => {
+                node.uploading.remove(&(*subtask, *checkpoint));
+            }
+            RuntimeEvent::TransactionPrepared { subtask, checkpoint, .. } => {
+                node.prepared.insert((*subtask, *checkpoint));
+            }
+            RuntimeEvent::TransactionCommitted { subtask, checkpoint, .. } => {
+                node.prepared.remove(&(*subtask, *checkpoint));
+            }
+            RuntimeEvent::CheckpointAcknowledged { checkpoint, subtask, .. } => {
+                self.acknowledged.entry(*checkpoint).or_default().insert(*subtask);
+            }
+            RuntimeEvent::ManifestStored { checkpoint, .. } => {
+                self.in_flight.remove(checkpoint);
+                self.manifests.insert(*checkpoint);
+            }
+            RuntimeEvent::CheckpointNotified { checkpoint, .. } => {
+                self.notified.insert(*checkpoint);
+            }
+            RuntimeEvent::CheckpointAborted { checkpoint, .. } => {
+                self.in_flight.remove(checkpoint);
+                self.aborted.insert(*checkpoint);
+            }
+            RuntimeEvent::CheckpointRetired { checkpoint } => {
+                self.retired.insert(*checkpoint);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_attempt(&mut self, attempt: Attempt, is_restored: bool) {
+        self.attempt = Some(attempt);
+        self.is_restoring = is_restored;
+        self.started.clear();
+        self.in_flight.clear();
+        for node in self.nodes.values_mut() {
+            if node.is_asleep {
+                node.slept_through.insert(attempt);
+            } else {
+                node.aligning.clear();
+                node.uploading.clear();
+                node.subtasks.clear();
+                node.prepared.clear();
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What faults did, for those who ask whether a fault has met its moment.
+
+use std::sync::Arc;
+
+use crate::{Effect, Operation};
+
+/// Something that a fault did. A fault that found nothing to harm leaves no incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are what the variant's sentence names")]
+pub enum Incident {
+    /// A process died.
+    Crashed { node: Arc<str> },
+    /// A process that had died started again.
+    Restarted { node: Arc<str> },
+    /// A process stopped in the middle of what it did.
+    FellAsleep { node: Arc<str> },
+    /// A process that had stopped goes on.
+    Woke { node: Arc<str> },
+    /// The date of a clock jumped.
+    ClockJumped { node: Arc<str> },
+    /// A frame did not arrive as it was sent.
+    FrameStruck { from: Arc<str>, to: Arc<str>, kind: &'static str, fate: FrameFate },
+    /// A frame met a rule that makes it wait, or a partition.
+    FrameHeld { from: Arc<str>, to: Arc<str>, kind: &'static str },
+    /// An operation on the object store did not end well.
+    OperationStruck { node: Arc<str>, operation: Operation, key: String, effect: Effect },
+    /// An operation on the object store took longer.
+    OperationSlowed { node: Arc<str>, operation: Operation, key: String },
+}
+
+/// What becomes of a frame that a rule strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FrameFate {
+    /// It arrives.
+    Deliver,
+    /// It does not arrive.
+    Lose,
+    /// It arrives twice.
+    Duplicate,
+    /// Those behind it overtake it.
+    Reorder,
+}
+
+/// Incidents that nobody has heard yet. Kept only if somebody listens.
+#[derive(Debug, Default)]
+pub(crate) struct Incidents {
+    is_listened_to: bool,
+    unheard: Vec<Incident>,
+}
+
+impl Incidents {
+    pub(crate) fn begin(&mut self) {
+        self.is_listened_to = true;
+    }
+
+    pub(crate) fn add(&mut self, incident: Incident) {
+        if self.is_listened_to {
+            self.unheard.push(incident);
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Incident> {
+        std::mem::take(&mut self.unheard)
+    }
+}
