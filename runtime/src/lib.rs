@@ -62,7 +62,7 @@ pub use floodmark_dataflow::{
 pub use floodmark_model::{
     Attempt, Batch, ChannelId, CheckpointConfig, CheckpointId, ClusterConfig, EdgeId, Exchange,
     FileDigest, JobGraph, KeyGroup, Record, RestartStrategy, RuntimeEvent, SectionDigest,
-    SubtaskId, Term, Timestamp, VertexId, WorkerId,
+    SubtaskId, Term, TimeDomain, Timestamp, VertexId, WorkerId,
 };
 pub use floodmark_platform as platform;
 pub use floodmark_state::{Data, Key};

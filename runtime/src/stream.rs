@@ -295,6 +295,67 @@ impl<K: Key, T: Data> KeyedStream<K, T> {
     }
 
     /// Runs a function with state and timers. Every subtask gets a clone of `process`.
+    ///
+    /// # Examples
+    ///
+    /// A sensor that says nothing for 10 ms is reported. The timer is state: it fires even when a
+    /// worker dies in between.
+    ///
+    /// ```
+    /// use floodmark::{
+    ///     BoxError, Context, Environment, Generator, KeyedProcess, TimeDomain, Timestamp, ValueState,
+    /// };
+    /// use std::time::Duration;
+    ///
+    /// const ALARM: ValueState<Timestamp> = ValueState::new("alarm");
+    ///
+    /// #[derive(Clone)]
+    /// struct Silence;
+    ///
+    /// impl KeyedProcess for Silence {
+    ///     type Key = u64;
+    ///     type In = u64;
+    ///     type Out = String;
+    ///
+    ///     fn on_element(
+    ///         &mut self,
+    ///         _reading: u64,
+    ///         cx: &mut Context<'_, u64, String>,
+    ///     ) -> Result<(), BoxError> {
+    ///         if let Some(alarm) = cx.state(ALARM).get() {
+    ///             cx.timers().delete_processing_time(alarm);
+    ///         }
+    ///         let alarm = cx.timers().current_processing_time() + Duration::from_millis(10);
+    ///         cx.timers().register_processing_time(alarm);
+    ///         cx.state(ALARM).set(alarm);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn on_timer(
+    ///         &mut self,
+    ///         _time: Timestamp,
+    ///         domain: TimeDomain,
+    ///         cx: &mut Context<'_, u64, String>,
+    ///     ) -> Result<(), BoxError> {
+    ///         assert_eq!(domain, TimeDomain::Processing);
+    ///         cx.state(ALARM).clear();
+    ///         let line = format!("sensor {} is silent", cx.key());
+    ///         cx.emit(line);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), floodmark::Error> {
+    /// let env = Environment::new();
+    /// // Two readings, 200 ms apart, and 200 ms until the end of the input.
+    /// let readings = env.source("sensor", Generator::new(2, |index| index).rate(5));
+    /// let silent = readings.key_by(|_| 7).process(Silence).uid("silence").collect("silent");
+    /// env.execute("silence").await?.wait().await?;
+    /// assert_eq!(silent.values(), ["sensor 7 is silent", "sensor 7 is silent"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn process<P>(self, process: P) -> Stream<P::Out>
     where
         P: KeyedProcess<Key = K, In = T> + Clone + Sync,

@@ -62,6 +62,12 @@ pub trait Stage: Send {
     /// in total; time spent waiting for those downstream does not count.
     fn on_tick(&mut self, activity: Duration) -> Result<(), Error>;
 
+    /// Returns a moment of processing time before which no timer is due, if there are timers.
+    fn next_timer(&mut self) -> Option<Timestamp>;
+
+    /// Fires the processing-time timers that are due when the node's clock shows `now`.
+    fn on_processing_time(&mut self, now: Timestamp) -> Result<(), Error>;
+
     /// Calls `visit` for every exchange at the end of the chain.
     fn visit_outlets(&mut self, visit: &mut dyn FnMut(&mut dyn Outlet));
 }
@@ -199,6 +205,25 @@ pub trait Operator: Send {
     ///
     /// When those downstream fail.
     fn on_tick(&mut self, _activity: Duration, _out: &mut Emitter<Self::Out>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Returns a moment of processing time before which the operator has no timer that is due, if it
+    /// has timers.
+    fn next_timer(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Fires the processing-time timers that are due when the node's clock shows `now`.
+    ///
+    /// # Errors
+    ///
+    /// When a function of the user fails.
+    fn on_processing_time(
+        &mut self,
+        _now: Timestamp,
+        _out: &mut Emitter<Self::Out>,
+    ) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -448,6 +473,22 @@ impl<P: Operator> Stage for Chained<P> {
         self.operator.on_tick(activity, &mut self.emitter)?;
         self.emitter.flush()?;
         self.emitter.visit(&mut |stage| stage.on_tick(activity))
+    }
+
+    fn next_timer(&mut self) -> Option<Timestamp> {
+        let mut next = self.operator.next_timer();
+        let visited = self.emitter.visit(&mut |stage| {
+            next = next.into_iter().chain(stage.next_timer()).min();
+            Ok(())
+        });
+        visited.expect("asking for timers cannot fail");
+        next
+    }
+
+    fn on_processing_time(&mut self, now: Timestamp) -> Result<(), Error> {
+        self.operator.on_processing_time(now, &mut self.emitter)?;
+        self.emitter.flush()?;
+        self.emitter.visit(&mut |stage| stage.on_processing_time(now))
     }
 
     fn visit_outlets(&mut self, visit: &mut dyn FnMut(&mut dyn Outlet)) {

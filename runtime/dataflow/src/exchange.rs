@@ -167,6 +167,14 @@ impl<T: Data> Stage for Exchange<T> {
         Ok(())
     }
 
+    fn next_timer(&mut self) -> Option<Timestamp> {
+        None
+    }
+
+    fn on_processing_time(&mut self, _: Timestamp) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn visit_outlets(&mut self, visit: &mut dyn FnMut(&mut dyn Outlet)) {
         visit(self);
     }

@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use crate::{
     Alignment, Error, Head, Input, Step, WatermarkFloor, WatermarkMerge,
     chain::{Commit, OpenContext},
-    ticker::Ticker,
+    ticker::{Alarm, Ticker},
     uploader::Uploader,
     watermark::Progress,
 };
@@ -121,6 +121,8 @@ pub struct Subtask {
     failures: mpsc::UnboundedReceiver<Error>,
     _uploader: TaskHandle<()>,
     ticker: Ticker,
+    /// Wakes the subtask for its processing-time timers.
+    alarm: Alarm,
     /// Time in which the subtask was processing or waiting for input.
     activity: Activity,
 }
@@ -132,6 +134,8 @@ enum Phase {
     Processing,
     /// A source has none left; barriers still pass.
     Exhausted,
+    /// The final barrier has passed: nothing may follow it but its like.
+    Drained,
     /// Nothing is left to do.
     Finished,
 }
@@ -149,6 +153,8 @@ enum Event {
     Command(Command),
     Failure(Error),
     Tick,
+    /// Processing-time timers are due.
+    Timers(Timestamp),
     Input(Input),
     /// There is no input now, and some batches wait to be filled.
     Quiet,
@@ -210,6 +216,7 @@ impl Subtask {
             failures,
             _uploader: machine.spawn("uploader", uploader.run()),
             ticker: Ticker::new(machine.clone(), options.pulse_interval),
+            alarm: Alarm::new(machine.clone()),
             activity: Activity { total: Duration::ZERO, since: machine.now() },
             machine,
         };
@@ -257,7 +264,13 @@ impl Subtask {
             self.pulse(cx)?;
             return Poll::Ready(Ok(Event::Tick));
         }
-        if self.phase == Phase::Processing
+        if self.phase == Phase::Processing {
+            let next = self.head.chain().next_timer();
+            if let Poll::Ready(now) = self.alarm.poll_reached(next, cx) {
+                return Poll::Ready(Ok(Event::Timers(now)));
+            }
+        }
+        if matches!(self.phase, Phase::Processing | Phase::Drained)
             && let Poll::Ready(input) = self.head.poll_advance(cx)
         {
             return Poll::Ready(input.map(Event::Input));
@@ -278,8 +291,10 @@ impl Subtask {
             Event::Failure(error) => Err(error),
             Event::Tick => {
                 self.activity.run_until(self.machine.now());
-                self.head.chain().on_tick(self.activity.total)
+                self.head.chain().on_tick(self.activity.total)?;
+                self.fire_due_timers()
             }
+            Event::Timers(now) => self.head.chain().on_processing_time(now),
             Event::Input(input) => self.on_input(input).await,
             Event::Quiet => {
                 self.head.chain().visit_outlets(&mut |outlet| outlet.close_open_batches());
@@ -317,6 +332,14 @@ impl Subtask {
             }
             Input::Exhausted => self.on_exhausted().await,
         }
+    }
+
+    /// Looks at the clock: one that has jumped forward wakes nobody.
+    fn fire_due_timers(&mut self) -> Result<(), Error> {
+        if self.phase != Phase::Processing || self.head.chain().next_timer().is_none() {
+            return Ok(());
+        }
+        self.head.chain().on_processing_time(self.alarm.now())
     }
 
     /// Passes the event time on, if it has changed.
@@ -408,9 +431,15 @@ impl Subtask {
 
     /// Freezes all state, forwards the barrier, and leaves the rest to the uploader.
     fn take_snapshot(&mut self, barrier: Barrier) -> Result<(), Error> {
+        // What is due before the barrier belongs before it; so a snapshot holds no timer that its
+        // clock has passed.
+        self.fire_due_timers()?;
         let checkpoint = barrier.checkpoint;
         self.observe_snapshot(checkpoint);
         let snapshot = self.freeze(barrier)?;
+        if barrier.is_final && self.alignment.is_some() {
+            self.phase = Phase::Drained;
+        }
         // The uploader ends only with the subtask, or in a panic of its own.
         self.snapshots
             .send((checkpoint, snapshot))

@@ -19,4 +19,4 @@ pub use execution_graph::{ExecutionGraph, SubtaskChannels};
 pub use id::{Attempt, ChannelId, CheckpointId, EdgeId, SubtaskId, Term, VertexId, WorkerId};
 pub use job_graph::{Edge, Exchange, JobGraph, Vertex};
 pub use key_group::{KEY_GROUP_COUNT_MAX, KeyGroup, KeyGroupLayout, KeyGroupRange};
-pub use timestamp::Timestamp;
+pub use timestamp::{TimeDomain, Timestamp};

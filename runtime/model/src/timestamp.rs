@@ -19,6 +19,29 @@ impl Timestamp {
     pub const MIN: Self = Self(i64::MIN);
     /// After every record: the input has ended.
     pub const MAX: Self = Self(i64::MAX);
+
+    /// Returns the last whole millisecond that a clock has passed which shows `since_epoch`.
+    pub fn of_clock(since_epoch: Duration) -> Self {
+        Self(millis(since_epoch))
+    }
+}
+
+/// The two kinds of time that a job can measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum TimeDomain {
+    /// The time in the data: it advances with watermarks, and every run of a job sees the same.
+    Event,
+    /// The clock of the node: it advances by itself, and no two runs see the same.
+    Processing,
+}
+
+impl fmt::Display for TimeDomain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Event => "event time",
+            Self::Processing => "processing time",
+        })
+    }
 }
 
 impl Add<Duration> for Timestamp {

@@ -1,4 +1,4 @@
-//! Event-time timers of one operator.
+//! The timers of one operator, in one domain of time.
 //!
 //! A timer is keyed state: it belongs to a key (or a key and a window), exists once per time, is
 //! part of every snapshot, and fires in the order of time.
@@ -19,7 +19,7 @@ pub struct Timers<N> {
     range: KeyGroupRange,
     /// The timers of each key group of `range`.
     groups: Vec<Arc<BTreeSet<(Timestamp, N)>>>,
-    /// No timer is earlier. Spares the search while event time has not come so far.
+    /// No timer is earlier. Spares the search while time has not come so far.
     earliest: Timestamp,
 }
 
@@ -60,17 +60,23 @@ impl<N: Key> Timers<N> {
         Arc::make_mut(&mut self.groups[position]).remove(&(time, owner));
     }
 
-    /// Removes and returns the earliest timer that is due at `watermark`. Of several at one time,
-    /// the smallest owner comes first.
-    pub fn pop_due(&mut self, watermark: Timestamp) -> Option<(Timestamp, KeyGroup, N)> {
-        if watermark < self.earliest {
+    /// Returns a moment before which nothing is due; `None` if there are no timers. After a timer
+    /// was deleted it may be too early, until the next search.
+    pub fn earliest(&self) -> Option<Timestamp> {
+        (self.earliest < Timestamp::MAX).then_some(self.earliest)
+    }
+
+    /// Removes and returns the earliest timer that is due at `now`. Of several at one time, the
+    /// smallest owner comes first.
+    pub fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, KeyGroup, N)> {
+        if now < self.earliest {
             return None;
         }
         let heads = self.groups.iter().enumerate();
         let first = heads.filter_map(|(position, timers)| Some((timers.first()?, position))).min();
         self.earliest = first.map_or(Timestamp::MAX, |((time, _), _)| *time);
         let ((time, _), position) = first?;
-        if watermark < *time {
+        if now < *time {
             return None;
         }
         let (time, owner) = Arc::make_mut(&mut self.groups[position]).pop_first()?;
@@ -119,9 +125,9 @@ mod tests {
         Timers::new(KeyGroupLayout { group_count: 4, parallelism: 1 }.range_of(0))
     }
 
-    /// Returns the owners that fire at `watermark`, in order.
-    fn fire(timers: &mut Timers<u8>, watermark: i64) -> Vec<(i64, u8)> {
-        let due = std::iter::from_fn(|| timers.pop_due(Timestamp(watermark)));
+    /// Returns the owners that fire at `now`, in order.
+    fn fire(timers: &mut Timers<u8>, now: i64) -> Vec<(i64, u8)> {
+        let due = std::iter::from_fn(|| timers.pop_due(Timestamp(now)));
         due.map(|(time, _, owner)| (time.0, owner)).collect()
     }
 
@@ -147,6 +153,19 @@ mod tests {
         timers.delete(KeyGroup(1), Timestamp(10), 2);
         timers.delete(KeyGroup(1), Timestamp(11), 2);
         assert_eq!(fire(&mut timers, 100), [(10, 1)]);
+    }
+
+    #[test]
+    fn the_earliest_moment_is_known_without_a_search() {
+        let mut timers = timers();
+        assert_eq!(timers.earliest(), None);
+        timers.register(KeyGroup(1), Timestamp(20), 1);
+        timers.register(KeyGroup(2), Timestamp(10), 2);
+        assert_eq!(timers.earliest(), Some(Timestamp(10)));
+        assert_eq!(fire(&mut timers, 10), [(10, 2)]);
+        assert_eq!(timers.earliest(), Some(Timestamp(20)));
+        assert_eq!(fire(&mut timers, 20), [(20, 1)]);
+        assert_eq!(timers.earliest(), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{
 
 use floodmark::{
     BoxError, Context, Environment, FileSink, Generator, JobStatus, KeyedProcess, OutputTag,
-    RestartStrategy, Stream, Timestamp, Tumbling, ValueState, WatermarkStrategy,
+    RestartStrategy, Stream, TimeDomain, Timestamp, Tumbling, ValueState, WatermarkStrategy,
 };
 
 use crate::machine::{Folder, Gate, Gated, cancelled, ended, run, sorted, until};
@@ -127,6 +127,7 @@ impl KeyedProcess for CountPerSecond {
     fn on_timer(
         &mut self,
         time: Timestamp,
+        _: TimeDomain,
         cx: &mut Context<'_, String, String>,
     ) -> Result<(), BoxError> {
         let start = time.0 - 999;

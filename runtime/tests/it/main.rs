@@ -4,3 +4,4 @@ mod bad_input;
 mod exactly_once;
 mod machine;
 mod text_file;
+mod timers;

@@ -7,8 +7,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use floodmark::{
-    BoxError, Context, Environment, FileSink, Generator, KeyedProcess, Timestamp, ValueState,
-    WatermarkStrategy,
+    BoxError, Context, Environment, FileSink, Generator, KeyedProcess, TimeDomain, Timestamp,
+    ValueState, WatermarkStrategy,
 };
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +68,7 @@ impl KeyedProcess for Settle {
     fn on_timer(
         &mut self,
         time: Timestamp,
+        _: TimeDomain,
         cx: &mut Context<'_, u64, String>,
     ) -> Result<(), BoxError> {
         let mut account = cx.state(ACCOUNT).or_default();

@@ -2,7 +2,8 @@
 
 use std::marker::PhantomData;
 
-use floodmark_model::{Batch, KeyGroup, Record, Timestamp};
+use floodmark_model::{Batch, KeyGroup, Record, TimeDomain, Timestamp};
+use floodmark_platform::Machine;
 use floodmark_state::{Data, Key, KeyedStore, Snapshot, StateError, Timers as TimerSet, ValueRef};
 
 use crate::{
@@ -11,8 +12,9 @@ use crate::{
     operators::KeyOf,
 };
 
-/// The section of the operator's own timers. No state of a user can have this name.
-const TIMERS: &str = "#timers";
+/// The sections of the operator's own timers. No state of a user can have these names.
+const EVENT_TIMERS: &str = "#timers";
+const PROCESSING_TIMERS: &str = "#processing-timers";
 
 /// A function over the records of each key, with state and timers of that key.
 ///
@@ -47,7 +49,8 @@ pub trait KeyedProcess: Send + 'static {
         cx: &mut Context<'_, Self::Key, Self::Out>,
     ) -> Result<(), BoxError>;
 
-    /// Hears that event time has reached a timer that was set for the context's key.
+    /// Hears that time has reached a timer that was set for the context's key: event time or
+    /// processing time, as `domain` says.
     ///
     /// # Errors
     ///
@@ -55,6 +58,7 @@ pub trait KeyedProcess: Send + 'static {
     fn on_timer(
         &mut self,
         _time: Timestamp,
+        _domain: TimeDomain,
         _cx: &mut Context<'_, Self::Key, Self::Out>,
     ) -> Result<(), BoxError> {
         Ok(())
@@ -65,10 +69,11 @@ pub trait KeyedProcess: Send + 'static {
 pub struct Context<'a, K, O> {
     key: &'a K,
     group: KeyGroup,
+    /// The record's timestamp or the timer's time.
     timestamp: Timestamp,
-    watermark: Timestamp,
-    store: &'a mut KeyedStore<K>,
-    timers: &'a mut TimerSet<K>,
+    /// The event time of what is emitted.
+    event_time: Timestamp,
+    opened: &'a mut Opened<K>,
     out: &'a mut Emitter<O>,
 }
 
@@ -83,14 +88,17 @@ impl<K: Key, O: Data> Context<'_, K, O> {
         self.timestamp
     }
 
-    /// Emits a value with the context's timestamp.
+    /// Emits a value with the context's timestamp. A processing-time timer has none: what it emits
+    /// has [`Timestamp::MIN`], as records of a source have, and needs
+    /// [`watermarks`](crate::operators::WatermarkStrategy::timestamps) of its own before it meets
+    /// event time again.
     pub fn emit(&mut self, value: O) {
-        self.out.emit(self.timestamp, value);
+        self.out.emit(self.event_time, value);
     }
 
-    /// Emits a value to a side output, with the context's timestamp.
+    /// Emits a value to a side output, with the timestamp that [`Context::emit`] gives.
     pub fn emit_to<T: Data>(&mut self, tag: OutputTag<T>, value: T) {
-        self.out.emit_to(tag, self.timestamp, value);
+        self.out.emit_to(tag, self.event_time, value);
     }
 
     /// Returns the key's part of a state.
@@ -99,7 +107,7 @@ impl<K: Key, O: Data> Context<'_, K, O> {
     ///
     /// When the state was stored with another type, or is used with two types.
     pub fn state<H: StateHandle>(&mut self, handle: H) -> H::Ref<'_, K> {
-        match handle.bind(self.store, self.group, self.key) {
+        match handle.bind(&mut self.opened.store, self.group, self.key) {
             Ok(bound) => bound,
             Err(error) => panic!("{error}"),
         }
@@ -107,33 +115,65 @@ impl<K: Key, O: Data> Context<'_, K, O> {
 
     /// Returns the key's timers.
     pub fn timers(&mut self) -> Timers<'_, K> {
-        Timers { key: self.key, group: self.group, watermark: self.watermark, timers: self.timers }
+        Timers { key: self.key, group: self.group, opened: self.opened }
     }
 }
 
-/// The timers of one key.
+/// The timers of one key, in two domains of time.
+///
+/// A timer exists once per key, domain and time, is part of every snapshot, and fires once. Those of
+/// one domain fire in the order of their times; between the domains there is no order.
+///
+/// # Processing time
+///
+/// The processing time is the wall clock of the node, in milliseconds since the Unix epoch. It is no
+/// better than that clock: it may jump, either way, and after a failure the subtask may go on on a
+/// node whose clock shows something else. A timer fires at the first moment at which the subtask sees
+/// the clock at its time or later, and never before; when the clock has jumped, that is noticed
+/// within a heartbeat interval. A timer whose time was reached while the job was down fires as soon as the job
+/// is up again. When all input has ended, event-time timers fire, and processing-time timers whose
+/// time has not come are dropped with the job.
+///
+/// # Determinism
+///
+/// Results that depend on processing time differ between two runs on the same input.
 #[doc(alias = "TimerService")]
 pub struct Timers<'a, K> {
     key: &'a K,
     group: KeyGroup,
-    watermark: Timestamp,
-    timers: &'a mut TimerSet<K>,
+    opened: &'a mut Opened<K>,
 }
 
 impl<K: Key> Timers<'_, K> {
     /// Returns the event time of the operator: no record at or before it is expected.
     pub fn current_watermark(&self) -> Timestamp {
-        self.watermark
+        self.opened.watermark
+    }
+
+    /// Reads the node's clock.
+    pub fn current_processing_time(&self) -> Timestamp {
+        Timestamp::of_clock(self.opened.machine.clock().wall())
     }
 
     /// Sets a timer that fires once event time has reached `time`. Setting it twice sets it once.
     pub fn register_event_time(&mut self, time: Timestamp) {
-        self.timers.register(self.group, time, self.key.clone());
+        self.opened.register(TimeDomain::Event, (self.key, self.group), time);
     }
 
-    /// Removes the timer at `time`, if there is one.
+    /// Removes the event-time timer at `time`, if there is one.
     pub fn delete_event_time(&mut self, time: Timestamp) {
-        self.timers.delete(self.group, time, self.key.clone());
+        self.opened.delete(TimeDomain::Event, (self.key, self.group), time);
+    }
+
+    /// Sets a timer that fires once the node's clock shows `time` or later. Setting it twice sets it
+    /// once.
+    pub fn register_processing_time(&mut self, time: Timestamp) {
+        self.opened.register(TimeDomain::Processing, (self.key, self.group), time);
+    }
+
+    /// Removes the processing-time timer at `time`, if there is one.
+    pub fn delete_processing_time(&mut self, time: Timestamp) {
+        self.opened.delete(TimeDomain::Processing, (self.key, self.group), time);
     }
 }
 
@@ -204,10 +244,13 @@ pub struct ProcessOperator<P: KeyedProcess, F> {
     opened: Option<Opened<P::Key>>,
 }
 
+/// What a running operator holds.
 struct Opened<K> {
+    machine: Machine,
     watermark: Timestamp,
     store: KeyedStore<K>,
-    timers: TimerSet<K>,
+    event_timers: TimerSet<K>,
+    processing_timers: TimerSet<K>,
 }
 
 impl<P: KeyedProcess, F> ProcessOperator<P, F> {
@@ -219,17 +262,54 @@ impl<P: KeyedProcess, F> ProcessOperator<P, F> {
     fn error(&self, source: BoxError) -> Error {
         Error::Operator { operator: self.uid.clone(), source }
     }
+
+    /// Fires the timers of a domain that are due at `now`, in the order of their times.
+    fn fire(
+        &mut self,
+        domain: TimeDomain,
+        now: Timestamp,
+        out: &mut Emitter<P::Out>,
+    ) -> Result<(), Error> {
+        let opened = self.opened.as_mut().expect("an operator is opened before it is used");
+        while let Some((time, group, key)) = opened.timers(domain).pop_due(now) {
+            let event_time = match domain {
+                TimeDomain::Event => time,
+                TimeDomain::Processing => Timestamp::MIN,
+            };
+            let mut cx = Context { key: &key, group, timestamp: time, event_time, opened, out };
+            let done = self.process.on_timer(time, domain, &mut cx);
+            done.map_err(|source| Error::Operator { operator: self.uid.clone(), source })?;
+        }
+        Ok(())
+    }
 }
 
 impl<K: Key> Opened<K> {
-    fn context<'a, O>(
-        &'a mut self,
-        (key, group): (&'a K, KeyGroup),
-        timestamp: Timestamp,
-        out: &'a mut Emitter<O>,
-    ) -> Context<'a, K, O> {
-        let Self { watermark, store, timers } = self;
-        Context { key, group, timestamp, watermark: *watermark, store, timers, out }
+    fn restore(uid: &str, cx: &mut OpenContext<'_>) -> Result<Self, Error> {
+        let event_timers = cx.restored.take(uid, EVENT_TIMERS);
+        let processing_timers = cx.restored.take(uid, PROCESSING_TIMERS);
+        Ok(Self {
+            machine: cx.machine.clone(),
+            watermark: cx.watermark,
+            event_timers: TimerSet::restore(cx.key_groups, &event_timers)?,
+            processing_timers: TimerSet::restore(cx.key_groups, &processing_timers)?,
+            store: KeyedStore::new(uid, cx.key_groups, cx.restored),
+        })
+    }
+
+    fn timers(&mut self, domain: TimeDomain) -> &mut TimerSet<K> {
+        match domain {
+            TimeDomain::Event => &mut self.event_timers,
+            TimeDomain::Processing => &mut self.processing_timers,
+        }
+    }
+
+    fn register(&mut self, domain: TimeDomain, (key, group): (&K, KeyGroup), time: Timestamp) {
+        self.timers(domain).register(group, time, key.clone());
+    }
+
+    fn delete(&mut self, domain: TimeDomain, (key, group): (&K, KeyGroup), time: Timestamp) {
+        self.timers(domain).delete(group, time, key.clone());
     }
 }
 
@@ -242,12 +322,7 @@ where
     type Out = P::Out;
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
-        let timers = cx.restored.take(&self.uid, TIMERS);
-        self.opened = Some(Opened {
-            watermark: cx.watermark,
-            timers: TimerSet::restore(cx.key_groups, &timers)?,
-            store: KeyedStore::new(&self.uid, cx.key_groups, cx.restored),
-        });
+        self.opened = Some(Opened::restore(&self.uid, cx)?);
         self.key_of.open(&self.uid, cx);
         self.process.open().map_err(|source| self.error(source))
     }
@@ -256,7 +331,8 @@ where
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         for Record { timestamp, value } in batch {
             let (key, group) = self.key_of.find(&value);
-            let mut cx = opened.context((&key, group), timestamp, out);
+            let mut cx =
+                Context { key: &key, group, timestamp, event_time: timestamp, opened, out };
             let done = self.process.on_element(value, &mut cx);
             done.map_err(|source| Error::Operator { operator: self.uid.clone(), source })?;
         }
@@ -270,17 +346,26 @@ where
     ) -> Result<(), Error> {
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         opened.watermark = watermark;
-        while let Some((time, group, key)) = opened.timers.pop_due(watermark) {
-            let mut cx = opened.context((&key, group), time, out);
-            let done = self.process.on_timer(time, &mut cx);
-            done.map_err(|source| Error::Operator { operator: self.uid.clone(), source })?;
-        }
+        self.fire(TimeDomain::Event, watermark, out)?;
         out.watermark(watermark)
+    }
+
+    fn next_timer(&self) -> Option<Timestamp> {
+        self.opened.as_ref().and_then(|opened| opened.processing_timers.earliest())
+    }
+
+    fn on_processing_time(
+        &mut self,
+        now: Timestamp,
+        out: &mut Emitter<P::Out>,
+    ) -> Result<(), Error> {
+        self.fire(TimeDomain::Processing, now, out)
     }
 
     fn freeze(&mut self, snapshot: &mut Snapshot) {
         let opened = self.opened.as_ref().expect("an operator is opened before it is used");
         opened.store.freeze(snapshot);
-        snapshot.add(opened.timers.freeze(&self.uid, TIMERS));
+        snapshot.add(opened.event_timers.freeze(&self.uid, EVENT_TIMERS));
+        snapshot.add(opened.processing_timers.freeze(&self.uid, PROCESSING_TIMERS));
     }
 }

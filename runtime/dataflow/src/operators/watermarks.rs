@@ -242,6 +242,14 @@ mod tests {
             Ok(())
         }
 
+        fn next_timer(&mut self) -> Option<Timestamp> {
+            None
+        }
+
+        fn on_processing_time(&mut self, _: Timestamp) -> Result<(), Error> {
+            Ok(())
+        }
+
         fn visit_outlets(&mut self, _: &mut dyn FnMut(&mut dyn Outlet)) {}
     }
 
