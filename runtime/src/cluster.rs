@@ -7,6 +7,7 @@ use std::{
 
 use floodmark_coordinator::{CoordinatorOptions, JobStatus, Recovery, Request};
 use floodmark_host::{HostOptions, machine};
+use floodmark_model::LocalCopies;
 use floodmark_platform::{Address, Listener, Machine, TaskHandle};
 use floodmark_worker::WorkerOptions;
 use tokio::sync::{mpsc, watch};
@@ -60,6 +61,11 @@ pub async fn worker(
         cluster: job.options().cluster.clone(),
         has_checkpoints: job.options().checkpoints.is_some(),
         storage: job.options().storage.clone(),
+        local_copies: job
+            .options()
+            .checkpoints
+            .as_ref()
+            .map_or(LocalCopies::None, |checkpoints| checkpoints.local_copies),
     };
     let run = floodmark_worker::run(machine, job.program(), options);
     run.await.map_err(|error| Error::Cluster(words(&error)))

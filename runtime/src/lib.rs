@@ -61,8 +61,8 @@ pub use floodmark_dataflow::{
 };
 pub use floodmark_model::{
     Attempt, Batch, ChannelId, CheckpointConfig, CheckpointId, ClusterConfig, EdgeId, Exchange,
-    FileDigest, JobGraph, KeyGroup, Record, RestartStrategy, RuntimeEvent, SectionDigest,
-    SubtaskId, Term, TimeDomain, Timestamp, VertexId, WorkerId,
+    FileDigest, JobGraph, KeyGroup, LocalCopies, Record, RestartStrategy, RuntimeEvent,
+    SectionDigest, SnapshotOrigin, SubtaskId, Term, TimeDomain, Timestamp, VertexId, WorkerId,
 };
 pub use floodmark_platform as platform;
 pub use floodmark_state::{Data, Key};

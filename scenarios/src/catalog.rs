@@ -5,6 +5,7 @@ pub mod chaos;
 pub mod coordinator_crash;
 pub mod flights;
 pub mod late_events;
+pub mod local_recovery;
 pub mod lost_barrier;
 pub mod partition;
 pub mod two_coordinators;
@@ -23,6 +24,7 @@ pub const ALL: &[&Scenario] = &[
     &partition::SCENARIO,
     &zombie_worker::SCENARIO,
     &two_coordinators::SCENARIO,
+    &local_recovery::SCENARIO,
     &late_events::SCENARIO,
     &chaos::SCENARIO,
 ];

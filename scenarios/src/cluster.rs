@@ -8,7 +8,8 @@ use std::{
 
 use bytes::Bytes;
 use floodmark::{
-    CheckpointConfig, ClusterConfig, Environment, Error, Job, RestartStrategy, RuntimeEvent,
+    CheckpointConfig, ClusterConfig, Environment, Error, Job, LocalCopies, RestartStrategy,
+    RuntimeEvent,
     platform::{Address, BoxFuture, Machine},
 };
 use floodmark_sim::{FaultPlan, LogEntry, RunError, RunOptions, Seed, Tape, World};
@@ -53,8 +54,9 @@ pub fn worker(number: u16) -> String {
 
 /// Returns the options of a simulated job: it never gives up, and notices quickly what is wrong.
 pub(crate) fn environment(checkpoints: CheckpointConfig) -> Environment {
+    let checkpoints = checkpoints.timeout(Duration::from_millis(1_500)).tolerable_failures(3);
     Environment::new()
-        .checkpoints(checkpoints.timeout(Duration::from_millis(1_500)).tolerable_failures(3))
+        .checkpoints(checkpoints.local_copies(LocalCopies::Newest))
         .restart(RestartStrategy::FixedDelay {
             attempts: u32::MAX,
             delay: Duration::from_millis(100),

@@ -3,7 +3,7 @@
 //! Some show in a single event. Others only in what came before it: *a worker died while one of its
 //! subtasks was aligning*. Those are asked with everything seen so far, as [`Progress`] keeps it.
 
-use floodmark::{RuntimeEvent, Timestamp};
+use floodmark::{RuntimeEvent, SnapshotOrigin, Timestamp};
 use floodmark_sim::Incident;
 
 use crate::Progress;
@@ -109,6 +109,26 @@ pub const TRANSACTION_ABORTED: Probe = Probe::event("transaction_aborted", |even
 /// A coordinator found out that another one rules.
 pub const STEPPED_DOWN: Probe =
     Probe::event("stepped_down", |event| matches!(event, RuntimeEvent::SteppedDown { .. }));
+
+/// A snapshot was restored from the worker's own disk.
+pub const FETCHED_LOCALLY: Probe = Probe::event("fetched_locally", |event| {
+    matches!(event, RuntimeEvent::SnapshotFetched { origin: SnapshotOrigin::Local, .. })
+});
+
+/// A snapshot was restored from the object store.
+pub const FETCHED_FROM_STORE: Probe = Probe::event("fetched_from_store", |event| {
+    matches!(event, RuntimeEvent::SnapshotFetched { origin: SnapshotOrigin::Store, .. })
+});
+
+/// What a worker's own disk had of a snapshot was not the snapshot, or could not be read.
+pub const LOCAL_COPY_REFUSED: Probe = Probe::event("local_copy_refused", |event| {
+    matches!(event, RuntimeEvent::SnapshotRefused { origin: SnapshotOrigin::Local, .. })
+});
+
+/// What the object store returned was not the snapshot.
+pub const STORED_COPY_REFUSED: Probe = Probe::event("stored_copy_refused", |event| {
+    matches!(event, RuntimeEvent::SnapshotRefused { origin: SnapshotOrigin::Store, .. })
+});
 
 /// Records came too late for their window.
 pub const LATE_RECORDS: Probe = Probe::event(

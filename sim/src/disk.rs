@@ -25,58 +25,136 @@ impl fmt::Display for DiskFate {
     }
 }
 
+/// Bytes that a disk writes in one step: a loss of power may take some blocks and leave others.
+const BLOCK_SIZE: usize = 512;
+
 /// The disk of one node.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
-    files: BTreeMap<String, File>,
+    names: BTreeMap<String, Name>,
+    /// How many files there have been, to tell one from another of the same name.
+    file_count: u64,
 }
 
+/// What a name stands for.
 #[derive(Debug, Default)]
-struct File {
-    /// What a reader sees.
-    current: Option<Bytes>,
+struct Name {
+    /// What a reader finds.
+    current: Option<File>,
     /// What a crash cannot take.
-    synced: Option<Bytes>,
+    synced: Option<File>,
+}
+
+#[derive(Clone, Debug)]
+struct File {
+    number: u64,
+    content: Bytes,
+    /// What was synced of the content.
+    synced: Bytes,
 }
 
 impl Disk {
     pub(crate) fn write(&mut self, name: &str, content: Bytes) {
-        self.files.entry(name.to_owned()).or_default().current = Some(content);
-    }
-
-    pub(crate) fn read(&self, name: &str) -> Option<Bytes> {
-        self.files.get(name)?.current.clone()
-    }
-
-    pub(crate) fn sync(&mut self, name: &str) {
-        if let Some(file) = self.files.get_mut(name) {
-            file.synced = file.current.clone();
+        self.file_count += 1;
+        let number = self.file_count;
+        match &mut self.names.entry(name.to_owned()).or_default().current {
+            Some(file) => file.content = content,
+            none => *none = Some(File { number, content, synced: Bytes::new() }),
         }
+    }
+
+    /// Returns up to `size_max` bytes from `offset` on.
+    pub(crate) fn read(&self, name: &str, offset: u64, size_max: usize) -> Option<Bytes> {
+        let content = &self.names.get(name)?.current.as_ref()?.content;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
+        let end = start.saturating_add(size_max).min(content.len());
+        Some(content.slice(start..end))
+    }
+
+    /// Makes a file durable, and all names of its directory. Returns whether there is such a file.
+    pub(crate) fn sync(&mut self, name: &str) -> bool {
+        let Some(file) = self.names.get_mut(name).and_then(|name| name.current.as_mut()) else {
+            return false;
+        };
+        file.synced = file.content.clone();
+        let directory = directory_of(name).to_owned();
+        for (name, entry) in &mut self.names {
+            if directory_of(name) == directory {
+                entry.synced.clone_from(&entry.current);
+            }
+        }
+        true
+    }
+
+    /// Gives a file another name. Returns whether there is such a file.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) -> bool {
+        let Some(file) = self.names.get_mut(from).and_then(|name| name.current.take()) else {
+            return false;
+        };
+        self.names.entry(to.to_owned()).or_default().current = Some(file);
+        true
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
-        if let Some(file) = self.files.get_mut(name) {
-            file.current = None;
+        if let Some(name) = self.names.get_mut(name) {
+            name.current = None;
         }
+        self.names.retain(|_, name| name.current.is_some() || name.synced.is_some());
     }
 
-    /// Does to every file that was not synced what a loss of power might do.
+    pub(crate) fn list(&self, directory: &str) -> Vec<String> {
+        let under = format!("{}/", directory.trim_end_matches('/'));
+        let names = self.names.iter().filter(|(_, name)| name.current.is_some());
+        names.map(|(name, _)| name).filter(|name| name.starts_with(&under)).cloned().collect()
+    }
+
+    /// Does to everything that was not synced what a loss of power might do.
     pub(crate) fn crash(&mut self, actor: u64, choices: &mut Choices) {
-        for file in self.files.values_mut().filter(|file| file.current != file.synced) {
-            match (choices.below("unsynced_file", actor, 3), &file.current) {
-                (0, _) => {}
-                (1, Some(content)) => {
-                    let size = choices.below("torn_file", actor, content.len() as u64 + 1);
-                    let size = usize::try_from(size).expect("a file fits into memory");
-                    file.current = Some(content.slice(..size));
-                }
-                _ => file.current = file.synced.clone(),
+        for name in self.names.values_mut() {
+            let number = |file: &Option<File>| file.as_ref().map(|file| file.number);
+            let is_unsynced = number(&name.current) != number(&name.synced);
+            if is_unsynced && choices.below("unsynced_name", actor, 3) == 0 {
+                name.current = name.synced.take();
             }
-            file.synced = file.current.clone();
+            if let Some(file) = &mut name.current {
+                file.content = after_crash(file, actor, choices);
+                file.synced = file.content.clone();
+            }
+            name.synced.clone_from(&name.current);
         }
+        self.names.retain(|_, name| name.current.is_some());
     }
 
     pub(crate) fn lose(&mut self) {
-        self.files.clear();
+        self.names.clear();
     }
+}
+
+/// Returns what a loss of power leaves of a file.
+fn after_crash(file: &File, actor: u64, choices: &mut Choices) -> Bytes {
+    let File { content, synced, .. } = file;
+    if content == synced {
+        return content.clone();
+    }
+    match choices.below("unsynced_file", actor, 4) {
+        0 => content.clone(),
+        1 => {
+            let size = choices.below("torn_file", actor, content.len() as u64 + 1);
+            content.slice(..usize::try_from(size).expect("a file fits into memory"))
+        }
+        2 => {
+            let mut left = content.to_vec();
+            for block in left.chunks_mut(BLOCK_SIZE) {
+                if choices.below("unwritten_block", actor, 2) == 0 {
+                    block.fill(0);
+                }
+            }
+            left.into()
+        }
+        _ => synced.clone(),
+    }
+}
+
+fn directory_of(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(directory, _)| directory)
 }

@@ -143,40 +143,63 @@ impl SimMachine {
     /// Does something to the disk after a moment, unless the node is dead by then.
     fn on_disk<T: Send + 'static>(
         &self,
-        act: impl FnOnce(&mut crate::disk::Disk) -> T + Send + 'static,
+        name: &str,
+        act: impl FnOnce(&mut crate::disk::Disk, &str) -> io::Result<T> + Send + 'static,
     ) -> BoxFuture<io::Result<T>> {
-        let (shared, life) = (self.shared.clone(), self.life);
+        let (shared, life, name) = (self.shared.clone(), self.life, name.to_owned());
         Box::pin(async move {
             shared.sleep_until(shared.now() + DISK_LATENCY).await;
+            let now = shared.now();
             let mut state = shared.lock();
             if !state.is_alive(life) {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            Ok(act(&mut state.nodes[life.node.0].disk))
+            let node = life.node.0;
+            let result = act(&mut state.nodes[node].disk, &name);
+            let numbers = [node as u64, xxh3_64(name.as_bytes()), u64::from(result.is_ok())];
+            state.trace.add("disk", now, &numbers);
+            result
         })
     }
 }
 
+/// Turns the absence of a file into an error.
+fn found(is_there: bool) -> io::Result<()> {
+    if is_there { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
 impl Disk for SimMachine {
     fn write_file(&self, name: &str, content: Bytes) -> BoxFuture<io::Result<()>> {
-        let name = name.to_owned();
-        self.on_disk(move |disk| disk.write(&name, content))
+        self.on_disk(name, move |disk, name| {
+            disk.write(name, content);
+            Ok(())
+        })
     }
 
-    fn read_file(&self, name: &str) -> BoxFuture<io::Result<Bytes>> {
-        let name = name.to_owned();
-        let read = self.on_disk(move |disk| disk.read(&name));
-        Box::pin(async { read.await?.ok_or_else(|| io::ErrorKind::NotFound.into()) })
+    fn read(&self, name: &str, offset: u64, size_max: usize) -> BoxFuture<io::Result<Bytes>> {
+        self.on_disk(name, move |disk, name| {
+            disk.read(name, offset, size_max).ok_or_else(|| io::ErrorKind::NotFound.into())
+        })
     }
 
     fn sync_file(&self, name: &str) -> BoxFuture<io::Result<()>> {
-        let name = name.to_owned();
-        self.on_disk(move |disk| disk.sync(&name))
+        self.on_disk(name, |disk, name| found(disk.sync(name)))
+    }
+
+    fn rename_file(&self, from: &str, to: &str) -> BoxFuture<io::Result<()>> {
+        let to = to.to_owned();
+        self.on_disk(from, move |disk, from| found(disk.rename(from, &to)))
     }
 
     fn remove_file(&self, name: &str) -> BoxFuture<io::Result<()>> {
-        let name = name.to_owned();
-        self.on_disk(move |disk| disk.remove(&name))
+        self.on_disk(name, |disk, name| {
+            disk.remove(name);
+            Ok(())
+        })
+    }
+
+    fn list_files(&self, directory: &str) -> BoxFuture<io::Result<Vec<String>>> {
+        self.on_disk(directory, |disk, directory| Ok(disk.list(directory)))
     }
 }
 

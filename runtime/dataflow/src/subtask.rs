@@ -15,7 +15,7 @@ use floodmark_model::{
     SubtaskId, Timestamp,
 };
 use floodmark_platform::{Machine, TaskHandle};
-use floodmark_state::{RestoredState, Snapshot, freeze_value};
+use floodmark_state::{CopyShelf, RestoredState, Snapshot, freeze_value};
 use floodmark_wire::{Section, StoredFile};
 use tokio::sync::mpsc;
 
@@ -91,6 +91,8 @@ pub struct SubtaskOptions {
     pub has_checkpoints: bool,
     /// Prefix of the job's objects, and the job's name.
     pub storage: (String, String),
+    /// Where copies of snapshots go, if there are to be any.
+    pub copies: Option<CopyShelf>,
     /// Time between two signs of life on a silent channel.
     pub pulse_interval: Duration,
     /// Commands of the coordinator.
@@ -195,6 +197,7 @@ impl Subtask {
             attempt,
             subtask,
             storage: options.storage,
+            copies: options.copies,
             snapshots: snapshot_receiver,
             reports: options.reports.clone(),
             failures: failure_sender,

@@ -3,12 +3,16 @@
 //! Snapshots of one subtask are stored strictly one after the other. That matters: the snapshot of
 //! checkpoint n + 1 names transactions that were prepared with checkpoint n, so it may be
 //! acknowledged only when the work of n is done, whether or not n itself was aborted.
+//!
+//! When the job wants local copies, each snapshot is written to the worker's own disk as well, after
+//! it was reported: a disk that is full, broken or slow costs copies, and no checkpoint.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use floodmark_model::{Attempt, CheckpointId, RuntimeEvent, SubtaskId};
 use floodmark_platform::Machine;
-use floodmark_state::Snapshot;
+use floodmark_state::{CopyShelf, Snapshot};
 use floodmark_wire::{Section, StoredFile, name};
 use tokio::sync::mpsc;
 
@@ -27,26 +31,51 @@ pub(crate) struct Uploader {
     pub(crate) subtask: SubtaskId,
     /// Prefix of the job's objects, and the job's name.
     pub(crate) storage: (String, String),
+    /// Where copies go, if there are to be any.
+    pub(crate) copies: Option<CopyShelf>,
     pub(crate) snapshots: mpsc::UnboundedReceiver<(CheckpointId, Snapshot)>,
     pub(crate) reports: mpsc::UnboundedSender<Report>,
     pub(crate) failures: mpsc::UnboundedSender<Error>,
+}
+
+/// How storing a snapshot ended.
+enum Stored {
+    /// Well: what is there, and its bytes.
+    Done(StoredFile, Bytes),
+    /// The object store refused it, for this reason.
+    Declined(String),
 }
 
 impl Uploader {
     pub(crate) async fn run(mut self) {
         while let Some((checkpoint, snapshot)) = self.snapshots.recv().await {
             match self.store(checkpoint, snapshot).await {
-                // Nobody listens when the worker is going down.
-                Ok(news) => {
-                    let (attempt, subtask) = (self.attempt, self.subtask);
-                    drop(self.reports.send(Report { attempt, subtask, news }));
+                Ok(Stored::Done(file, content)) => {
+                    self.report(News::Acknowledged { checkpoint, files: vec![file.clone()] });
+                    self.copy(&file, content).await;
                 }
+                Ok(Stored::Declined(reason)) => self.report(News::Declined { checkpoint, reason }),
+                // Nobody listens when the worker is going down.
                 Err(error) => drop(self.failures.send(error)),
             }
         }
     }
 
-    async fn store(&self, checkpoint: CheckpointId, snapshot: Snapshot) -> Result<News, Error> {
+    fn report(&self, news: News) {
+        let (attempt, subtask) = (self.attempt, self.subtask);
+        // Nobody listens when the worker is going down.
+        drop(self.reports.send(Report { attempt, subtask, news }));
+    }
+
+    /// Keeps a copy of what was stored, unless the disk is against it.
+    async fn copy(&self, file: &StoredFile, content: Bytes) {
+        let Some(copies) = &self.copies else { return };
+        if let Err(error) = copies.keep(file, content).await {
+            tracing::warn!(%error, key = %file.key, "a snapshot has no local copy");
+        }
+    }
+
+    async fn store(&self, checkpoint: CheckpointId, snapshot: Snapshot) -> Result<Stored, Error> {
         let (file, uploads) = snapshot.into_parts();
         for upload in uploads {
             upload.await.map_err(|reason| Error::PreCommit { checkpoint, reason })?;
@@ -67,7 +96,7 @@ impl Uploader {
                         checkpoint,
                         reason: reason.clone(),
                     });
-                    return Ok(News::Declined { checkpoint, reason });
+                    return Ok(Stored::Declined(reason));
                 }
                 Err(error) => tracing::warn!(%error, "storing a snapshot will be tried again"),
             }
@@ -80,6 +109,6 @@ impl Uploader {
             sections: file.sections.iter().map(Section::digest).collect(),
             files: vec![stored.digest()],
         });
-        Ok(News::Acknowledged { checkpoint, files: vec![stored] })
+        Ok(Stored::Done(stored, content))
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Read as _, Seek as _, SeekFrom},
     path::{Component, Path, PathBuf},
 };
 
@@ -24,8 +24,8 @@ impl Disk for Host {
         })
     }
 
-    fn read_file(&self, name: &str) -> BoxFuture<io::Result<Bytes>> {
-        self.with_file(name, |_, path| fs::read(path).map(Bytes::from))
+    fn read(&self, name: &str, offset: u64, size_max: usize) -> BoxFuture<io::Result<Bytes>> {
+        self.with_file(name, move |_, path| read_once(path, offset, size_max))
     }
 
     fn sync_file(&self, name: &str) -> BoxFuture<io::Result<()>> {
@@ -36,10 +36,33 @@ impl Disk for Host {
         })
     }
 
+    fn rename_file(&self, from: &str, to: &str) -> BoxFuture<io::Result<()>> {
+        let to = path_of(&self.disk, to);
+        self.with_file(from, move |_, path| {
+            let to = to?;
+            if let Some(parent) = to.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            fs::rename(path, to)
+        })
+    }
+
     fn remove_file(&self, name: &str) -> BoxFuture<io::Result<()>> {
         self.with_file(name, |_, path| match fs::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
+        })
+    }
+
+    fn list_files(&self, directory: &str) -> BoxFuture<io::Result<Vec<String>>> {
+        self.with_file(directory, |disk, path| {
+            let mut names = Vec::new();
+            match collect_names(disk, path, &mut names) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                // A directory that is not there, or is being removed, holds nothing.
+                _ => names.sort(),
+            }
+            Ok(names)
         })
     }
 }
@@ -60,6 +83,41 @@ impl Host {
             })
         }))
     }
+}
+
+/// Asks once for bytes of a file; fewer may come than are asked for.
+fn read_once(path: &Path, offset: u64, size_max: usize) -> io::Result<Bytes> {
+    let mut file = File::open(path)?;
+    let left = file.metadata()?.len().saturating_sub(offset);
+    let size = usize::try_from(left).unwrap_or(usize::MAX).min(size_max);
+    file.seek(SeekFrom::Start(offset))?;
+    let mut content = vec![0; size];
+    loop {
+        match file.read(&mut content) {
+            Ok(count) => {
+                content.truncate(count);
+                return Ok(content.into());
+            }
+            // A signal came, and nothing was read.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Adds the names of all files below `directory` that can be names on this disk.
+fn collect_names(disk: &Path, directory: &Path, names: &mut Vec<String>) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect_names(disk, &path, names)?;
+            continue;
+        }
+        let parts = path.strip_prefix(disk).unwrap_or(&path).components();
+        let parts: Option<Vec<_>> = parts.map(|part| part.as_os_str().to_str()).collect();
+        names.extend(parts.map(|parts| parts.join("/")));
+    }
+    Ok(())
 }
 
 /// Makes the names in a directory survive a loss of power.
@@ -104,6 +162,37 @@ mod tests {
             let missing = disk.read_file(name).await.unwrap_err();
             assert_eq!(missing.kind(), io::ErrorKind::NotFound);
         }
+    }
+
+    #[tokio::test]
+    async fn a_read_begins_where_it_is_told_and_ends_with_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let machine = machine_in(directory.path());
+        let disk = machine.disk();
+        disk.write_file("file", Bytes::from_static(b"content")).await.unwrap();
+        assert_eq!(disk.read("file", 3, 2).await.unwrap(), "te");
+        assert_eq!(disk.read("file", 3, 100).await.unwrap(), "tent");
+        assert_eq!(disk.read("file", 7, 100).await.unwrap(), "");
+        assert_eq!(disk.read("file", 8, 100).await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn a_renamed_file_takes_the_place_of_the_one_before_and_is_listed() {
+        let directory = tempfile::tempdir().unwrap();
+        let machine = machine_in(directory.path());
+        let disk = machine.disk();
+        assert_eq!(disk.list_files("copies").await.unwrap(), Vec::<String>::new());
+        disk.write_file("copies/b/1", Bytes::from_static(b"before")).await.unwrap();
+        disk.write_file("copies/a.part", Bytes::from_static(b"after")).await.unwrap();
+        disk.write_file("other", Bytes::new()).await.unwrap();
+        assert_eq!(disk.list_files("copies").await.unwrap(), ["copies/a.part", "copies/b/1"]);
+
+        disk.rename_file("copies/a.part", "copies/b/1").await.unwrap();
+        disk.sync_file("copies/b/1").await.unwrap();
+        assert_eq!(disk.list_files("copies").await.unwrap(), ["copies/b/1"]);
+        assert_eq!(disk.read_file("copies/b/1").await.unwrap(), "after");
+        let gone = disk.rename_file("copies/a.part", "copies/b/1").await.unwrap_err();
+        assert_eq!(gone.kind(), io::ErrorKind::NotFound);
     }
 
     #[tokio::test]

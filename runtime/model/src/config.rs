@@ -31,6 +31,25 @@ pub struct CheckpointConfig {
 
     /// Completed checkpoints kept; older ones are deleted.
     pub retained_count: NonZeroU32,
+
+    /// Which snapshots the workers keep a second time, on disks of their own.
+    pub local_copies: LocalCopies,
+}
+
+/// Which snapshots a worker keeps a second time, on its own disk.
+///
+/// A copy makes a restart faster and the object store less busy; it is never needed. Whatever is
+/// wrong with it, the snapshot is read from the object store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[doc(alias = "local recovery")]
+pub enum LocalCopies {
+    /// None: every restore reads the object store.
+    #[default]
+    None,
+    /// Those of its own subtasks, of the newest completed checkpoint and of later ones.
+    ///
+    /// Takes about twice the size of the state on the disk, and the time to write and sync it.
+    Newest,
 }
 
 /// What follows a failure.
@@ -78,7 +97,7 @@ pub enum ConfigError {
 
 impl CheckpointConfig {
     /// Returns a configuration with `interval`, and with a timeout of ten minutes (or the interval,
-    /// if that is longer), no pause, no tolerated failure and one retained checkpoint.
+    /// if that is longer), no pause, no tolerated failure, one retained checkpoint and no local copies.
     pub fn every(interval: Duration) -> Self {
         Self {
             interval,
@@ -86,6 +105,7 @@ impl CheckpointConfig {
             min_pause: Duration::ZERO,
             tolerable_failure_count: 0,
             retained_count: NonZeroU32::MIN,
+            local_copies: LocalCopies::None,
         }
     }
 
@@ -111,6 +131,24 @@ impl CheckpointConfig {
     #[must_use]
     pub fn retain(self, retained_count: NonZeroU32) -> Self {
         Self { retained_count, ..self }
+    }
+
+    /// Sets [`CheckpointConfig::local_copies`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use floodmark_model::{CheckpointConfig, LocalCopies};
+    ///
+    /// let checkpoints =
+    ///     CheckpointConfig::every(Duration::from_secs(10)).local_copies(LocalCopies::Newest);
+    /// assert!(checkpoints.check().is_ok());
+    /// ```
+    #[must_use]
+    pub fn local_copies(self, local_copies: LocalCopies) -> Self {
+        Self { local_copies, ..self }
     }
 
     /// Returns whether the parts agree with each other.

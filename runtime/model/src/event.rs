@@ -31,6 +31,15 @@ pub struct FileDigest {
     pub checksum: u64,
 }
 
+/// Where a snapshot was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SnapshotOrigin {
+    /// On the worker's own disk.
+    Local,
+    /// In the object store.
+    Store,
+}
+
 /// One thing that happened. The variants of a checkpoint stand in the order of its life.
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the fields are the ids of what the variant's sentence names")]
@@ -115,6 +124,21 @@ pub enum RuntimeEvent {
     /// A newer checkpoint made this one superfluous; its files are being deleted.
     CheckpointRetired { checkpoint: CheckpointId },
 
+    /// A worker read a snapshot that was not what was acknowledged, and did not restore it.
+    SnapshotRefused {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        checkpoint: CheckpointId,
+        origin: SnapshotOrigin,
+        reason: String,
+    },
+    /// A worker read the snapshot from which a subtask starts.
+    SnapshotFetched {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        checkpoint: CheckpointId,
+        origin: SnapshotOrigin,
+    },
     /// A subtask is ready, with the state it restored.
     SubtaskStarted {
         attempt: Attempt,
@@ -180,6 +204,8 @@ impl From<&RuntimeEvent> for &'static str {
             RuntimeEvent::TransactionAborted { .. } => "transaction_aborted",
             RuntimeEvent::CheckpointAborted { .. } => "checkpoint_aborted",
             RuntimeEvent::CheckpointRetired { .. } => "checkpoint_retired",
+            RuntimeEvent::SnapshotRefused { .. } => "snapshot_refused",
+            RuntimeEvent::SnapshotFetched { .. } => "snapshot_fetched",
             RuntimeEvent::SubtaskStarted { .. } => "subtask_started",
             RuntimeEvent::ChannelWatermark { .. } => "channel_watermark",
             RuntimeEvent::WatermarkAdvanced { .. } => "watermark_advanced",
@@ -191,6 +217,15 @@ impl From<&RuntimeEvent> for &'static str {
             RuntimeEvent::RepeatDropped { .. } => "repeat_dropped",
             RuntimeEvent::StaleRefused { .. } => "stale_refused",
         }
+    }
+}
+
+impl fmt::Display for SnapshotOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "on the worker's disk",
+            Self::Store => "in the object store",
+        })
     }
 }
 
@@ -265,6 +300,12 @@ impl fmt::Display for RuntimeEvent {
                 write!(f, "{checkpoint} is given up: {reason}")
             }
             Self::CheckpointRetired { checkpoint } => write!(f, "{checkpoint} is retired"),
+            Self::SnapshotRefused { subtask, checkpoint, origin, reason, .. } => {
+                write!(f, "the snapshot of {checkpoint} of {subtask} {origin} is refused: {reason}")
+            }
+            Self::SnapshotFetched { subtask, checkpoint, origin, .. } => {
+                write!(f, "the snapshot of {checkpoint} of {subtask} was read {origin}")
+            }
             Self::SubtaskStarted { attempt, subtask, restored, watermark, .. } => {
                 let from = from(*restored);
                 write!(f, "{subtask} begins {attempt} from {from} at watermark {watermark}")

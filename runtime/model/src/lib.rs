@@ -12,9 +12,9 @@ mod job_graph;
 mod key_group;
 mod timestamp;
 
-pub use config::{CheckpointConfig, ClusterConfig, ConfigError, RestartStrategy};
+pub use config::{CheckpointConfig, ClusterConfig, ConfigError, LocalCopies, RestartStrategy};
 pub use element::{Barrier, Batch, Element, Record};
-pub use event::{FileDigest, RuntimeEvent, SectionDigest};
+pub use event::{FileDigest, RuntimeEvent, SectionDigest, SnapshotOrigin};
 pub use execution_graph::{ExecutionGraph, SubtaskChannels};
 pub use id::{Attempt, ChannelId, CheckpointId, EdgeId, SubtaskId, Term, VertexId, WorkerId};
 pub use job_graph::{Edge, Exchange, JobGraph, Vertex};

@@ -7,11 +7,13 @@
 //!
 //! Nothing here knows channels, records or barriers.
 
+mod copy_shelf;
 mod keyed;
 mod snapshot;
 mod table;
 mod timers;
 
+pub use copy_shelf::{Copy, CopyShelf};
 pub use keyed::{KeyedStore, ValueRef};
 pub use snapshot::{FrozenSection, RestoredState, Snapshot, StateError, freeze_value};
 pub use table::Table;

@@ -5,6 +5,12 @@
 //! <storage>/<job>/data/<term>-<attempt>-<checkpoint>/<vertex>-<index>   snapshots
 //! ```
 //!
+//! and of the files on a worker's own disk:
+//!
+//! ```text
+//! copies/<storage>/<job>/data/<term>-<attempt>-<checkpoint>-<vertex>-<index>
+//! ```
+//!
 //! Numbers are padded, so that the order of keys is the order of numbers. Data names contain term,
 //! attempt and checkpoint, so that no two executions ever write the same file.
 
@@ -38,7 +44,12 @@ pub fn checkpoint(storage: &str, job: &str, attempt: Attempt, checkpoint: Checkp
 
 /// Returns the attempt and checkpoint whose snapshot `key` is, if it is one.
 pub fn parse_snapshot(key: &str) -> Option<(Attempt, CheckpointId)> {
-    let mut numbers = key.rsplit('/').nth(1)?.split('-');
+    parse_execution(key.rsplit('/').nth(1)?)
+}
+
+/// Returns the attempt and checkpoint with which `text` begins.
+fn parse_execution(text: &str) -> Option<(Attempt, CheckpointId)> {
+    let mut numbers = text.split('-');
     let term = floodmark_model::Term(numbers.next()?.parse().ok()?);
     let number = numbers.next()?.parse().ok()?;
     let checkpoint = CheckpointId(numbers.next()?.parse().ok()?);
@@ -48,6 +59,24 @@ pub fn parse_snapshot(key: &str) -> Option<(Attempt, CheckpointId)> {
 /// Returns the key of the snapshot of one subtask.
 pub fn snapshot(checkpoint_prefix: &str, subtask: SubtaskId) -> String {
     format!("{checkpoint_prefix}/{:03}-{:05}", subtask.vertex.0, subtask.index)
+}
+
+/// Returns the directory of the copies of a job's snapshots on a worker's own disk.
+pub fn local_copies(storage: &str, job: &str) -> String {
+    format!("copies/{}", data(storage, job).trim_start_matches('/'))
+}
+
+/// Returns the name of the copy of the snapshot `key` on a worker's own disk. All copies of a job
+/// lie in one directory, so that none is left behind when a checkpoint's copies are gone.
+pub fn local_copy(key: &str) -> String {
+    let key = key.trim_start_matches('/');
+    let (directory, file) = key.rsplit_once('/').unwrap_or(("", key));
+    format!("copies/{directory}-{file}")
+}
+
+/// Returns the attempt and checkpoint whose copy `name` is, or is to become.
+pub fn parse_local_copy(name: &str) -> Option<(Attempt, CheckpointId)> {
+    parse_execution(name.rsplit('/').next()?)
 }
 
 #[cfg(test)]
@@ -63,6 +92,13 @@ mod tests {
         let key = snapshot(&prefix, SubtaskId { vertex: VertexId(1), index: 4 });
         assert_eq!(key, "checkpoints/flights/data/000002-000003-00000000000000000017/001-00004");
         assert_eq!(parse_snapshot(&key), Some((attempt, CheckpointId(17))));
+        let copy = local_copy(&key);
+        assert_eq!(
+            copy,
+            "copies/checkpoints/flights/data/000002-000003-00000000000000000017-001-00004"
+        );
+        assert!(copy.starts_with(&local_copies("checkpoints", "flights")));
+        assert_eq!(parse_local_copy(&format!("{copy}.part")), Some((attempt, CheckpointId(17))));
         assert_eq!(parse_log_slot(&log_slot("a", "b", 12)), Some(12));
     }
 }

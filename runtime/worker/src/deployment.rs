@@ -1,4 +1,4 @@
-//! From an order to a running subtask: connect, fetch, restore, run.
+//! From an order to a running subtask: restore, connect, run.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -7,12 +7,11 @@ use floodmark_dataflow::{
 };
 use floodmark_model::{Attempt, ChannelId, CheckpointId, KeyGroupLayout, SubtaskId};
 use floodmark_platform::{Address, Connection, Frame, FrameKind, Machine};
-use floodmark_state::RestoredState;
-use floodmark_wire::{Handshake, SnapshotFile, StoredFile, decode_snapshot};
+use floodmark_state::CopyShelf;
+use floodmark_wire::{Handshake, StoredFile};
 use tokio::sync::{mpsc, oneshot};
 
-/// Tries at reading a snapshot file before the attempt fails.
-const FETCH_TRY_COUNT: u32 = 5;
+use crate::restore::Restore;
 
 /// Pause between two tries at something that failed.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
@@ -55,6 +54,7 @@ pub(crate) struct SubtaskPlan {
     pub(crate) reports: mpsc::UnboundedSender<Report>,
     pub(crate) has_checkpoints: bool,
     pub(crate) storage: String,
+    pub(crate) copies: Option<CopyShelf>,
     pub(crate) pulse_interval: Duration,
 }
 
@@ -62,7 +62,12 @@ impl SubtaskPlan {
     /// Runs the subtask to its end.
     pub(crate) async fn run(mut self) -> Result<(), Error> {
         let restored = match self.restored {
-            Some(checkpoint) => Some((checkpoint, fetch(&self.machine, &self.files).await?)),
+            Some(checkpoint) => {
+                let (attempt, subtask) = (self.attempt, self.subtask);
+                let (machine, copies) = (self.machine.clone(), self.copies.clone());
+                let restore = Restore { machine, attempt, subtask, checkpoint, copies };
+                Some((checkpoint, restore.fetch(&self.files).await?))
+            }
             None => None,
         };
         let outputs = self.connect_outputs().await;
@@ -81,6 +86,7 @@ impl SubtaskPlan {
             restored,
             has_checkpoints: self.has_checkpoints,
             storage: (self.storage, job.name.clone()),
+            copies: self.copies,
             pulse_interval: self.pulse_interval,
             commands: self.commands,
             reports: self.reports,
@@ -127,31 +133,6 @@ impl SubtaskPlan {
         }
         Ok(inputs)
     }
-}
-
-/// Reads a snapshot. What was acknowledged must be there as it was.
-async fn fetch(machine: &Machine, files: &[StoredFile]) -> Result<RestoredState, Error> {
-    let mut snapshots = Vec::new();
-    for file in files {
-        snapshots.push(fetch_file(machine, file).await?);
-    }
-    Ok(RestoredState::new(snapshots))
-}
-
-async fn fetch_file(machine: &Machine, file: &StoredFile) -> Result<SnapshotFile, Error> {
-    let mut reason = String::new();
-    for _ in 0..FETCH_TRY_COUNT {
-        match machine.object_store().get(&file.key).await {
-            Ok(content) if file.matches(&content) => match decode_snapshot(&content) {
-                Ok(snapshot) => return Ok(snapshot),
-                Err(error) => reason = error.to_string(),
-            },
-            Ok(_) => "the content is not what was acknowledged".clone_into(&mut reason),
-            Err(error) => reason = error.to_string(),
-        }
-        machine.sleep(RETRY_PAUSE).await;
-    }
-    Err(Error::Snapshot { key: file.key.clone(), reason })
 }
 
 /// Opens a data connection and says what it is.

@@ -9,6 +9,7 @@
 mod deployment;
 mod error;
 mod link;
+mod restore;
 mod switchboard;
 mod worker;
 

@@ -11,11 +11,13 @@ use std::{
 
 use floodmark_dataflow::{Command, News, Program, Report};
 use floodmark_model::{
-    Attempt, Barrier, ChannelId, ClusterConfig, ExecutionGraph, RuntimeEvent, SubtaskId, WorkerId,
+    Attempt, Barrier, ChannelId, CheckpointId, ClusterConfig, ExecutionGraph, LocalCopies,
+    RuntimeEvent, SubtaskId, WorkerId,
 };
 use floodmark_platform::{
     Address, BoxFuture, Connection, Listener, Machine, TaskError, TaskHandle,
 };
+use floodmark_state::CopyShelf;
 use floodmark_wire::{
     Deployment, Handshake, SubtaskReport, SubtaskStatus, ToCoordinator, ToWorker, decode_handshake,
 };
@@ -45,6 +47,8 @@ pub struct WorkerOptions {
     pub has_checkpoints: bool,
     /// Prefix of the job's objects in the object store.
     pub storage: String,
+    /// Which snapshots it keeps on its own disk.
+    pub local_copies: LocalCopies,
 }
 
 /// Runs a worker for the job of `program`. Ends only by an error; dropping the future stops it and
@@ -77,6 +81,13 @@ pub async fn run(
         is_registered: false,
         switchboard: Switchboard::new(),
         graph: ExecutionGraph::new(program.graph().clone()),
+        copies: match options.local_copies {
+            LocalCopies::None => None,
+            LocalCopies::Newest => {
+                let job = &program.graph().name;
+                Some(CopyShelf::new(machine.clone(), &options.storage, job))
+            }
+        },
         offers,
         wants,
         want_sender,
@@ -107,6 +118,8 @@ struct Worker {
     is_registered: bool,
     switchboard: Switchboard<Connection, oneshot::Sender<Connection>>,
     graph: ExecutionGraph,
+    /// The copies of snapshots on this worker's disk, if there are to be any.
+    copies: Option<CopyShelf>,
     offers: mpsc::UnboundedReceiver<(Handshake, Connection)>,
     wants: mpsc::UnboundedReceiver<Want>,
     want_sender: mpsc::UnboundedSender<Want>,
@@ -236,6 +249,7 @@ impl Worker {
                 self.command(attempt, Command::Abort(checkpoint));
             }
             ToWorker::Notify { attempt, checkpoint, is_final } => {
+                self.discard_copies(attempt, checkpoint);
                 self.command(attempt, Command::Complete(Barrier { checkpoint, is_final }));
             }
             ToWorker::Cancel { attempt } => {
@@ -292,6 +306,7 @@ impl Worker {
         }
         self.on_attempt(attempt);
         self.deployed = attempt;
+        self.discard_copies(attempt, restored.unwrap_or_default());
         let locations: BTreeMap<_, _> = locations.into_iter().collect();
         let mut local_inputs = BTreeMap::new();
         let subtasks: Vec<_> = subtasks.into_iter().collect();
@@ -321,6 +336,7 @@ impl Worker {
                 reports: self.report_sender.clone(),
                 has_checkpoints: self.options.has_checkpoints,
                 storage: self.options.storage.clone(),
+                copies: self.copies.clone(),
                 pulse_interval: self.options.cluster.heartbeat_interval,
             };
             let task = Some(self.machine.spawn("subtask", plan.run()));
@@ -328,6 +344,14 @@ impl Worker {
             self.running.insert(subtask, Running { status, commands, task });
         }
         self.heartbeat();
+    }
+
+    /// Deletes the copies that `newest`, a complete checkpoint, makes superfluous. In the background:
+    /// nothing waits for it.
+    fn discard_copies(&self, attempt: Attempt, newest: CheckpointId) {
+        let Some(copies) = self.copies.clone() else { return };
+        let discard = async move { copies.discard(attempt, newest).await };
+        self.machine.spawn("discard-copies", discard).detach();
     }
 
     /// Decides how each output channel of `subtask` is reached. Channels inside this worker are made

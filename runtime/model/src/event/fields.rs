@@ -51,6 +51,8 @@ impl RuntimeEvent {
             | Self::SnapshotTaken { attempt, .. }
             | Self::TransactionPrepared { attempt, .. }
             | Self::SnapshotStored { attempt, .. }
+            | Self::SnapshotRefused { attempt, .. }
+            | Self::SnapshotFetched { attempt, .. }
             | Self::CheckpointAcknowledged { attempt, .. }
             | Self::AcknowledgementIgnored { attempt, .. }
             | Self::ManifestStored { attempt, .. }
@@ -80,6 +82,8 @@ impl RuntimeEvent {
             | Self::SnapshotTaken { checkpoint, .. }
             | Self::TransactionPrepared { checkpoint, .. }
             | Self::SnapshotStored { checkpoint, .. }
+            | Self::SnapshotRefused { checkpoint, .. }
+            | Self::SnapshotFetched { checkpoint, .. }
             | Self::CheckpointAcknowledged { checkpoint, .. }
             | Self::AcknowledgementIgnored { checkpoint, .. }
             | Self::ManifestStored { checkpoint, .. }
@@ -102,6 +106,8 @@ impl RuntimeEvent {
             | Self::SnapshotTaken { subtask, .. }
             | Self::TransactionPrepared { subtask, .. }
             | Self::SnapshotStored { subtask, .. }
+            | Self::SnapshotRefused { subtask, .. }
+            | Self::SnapshotFetched { subtask, .. }
             | Self::CheckpointAcknowledged { subtask, .. }
             | Self::AcknowledgementIgnored { subtask, .. }
             | Self::CheckpointNotified { subtask, .. }

@@ -1,0 +1,40 @@
+//! Workers lose power and come back with their disks: what they restore is on them already.
+//!
+//! Once a single worker, once all of them, each in the moment after a checkpoint was completed. The
+//! copies of snapshots that were synced are restored without asking the object store; what is torn
+//! or missing is refused or not found, and the object store has it.
+
+use std::time::Duration;
+
+use floodmark_sim::FaultPlan;
+
+use crate::{
+    Draw, Scenario, cluster,
+    faults::{after, crash},
+    jobs::{flights, transfers, word_count},
+    probes,
+};
+
+/// The story above.
+pub const SCENARIO: Scenario = Scenario {
+    name: "local_recovery",
+    tells: "workers lose power after a checkpoint, and restore the copies on their own disks",
+    jobs: &[&flights::JOB, &transfers::JOB, &word_count::JOB],
+    size: 1_200,
+    worker_count: 3,
+    faults: |seed| {
+        let draw = Draw::new(seed);
+        let power_loss = |name: &str, label, occurrence, number| {
+            let delay = draw.millis(&format!("{name} delay"), 0, 8);
+            let down = draw.millis(&format!("{name} down"), 20, 300);
+            after(label, occurrence, delay, crash(cluster::worker(number), down))
+        };
+        let single = 1 + u16::try_from(draw.below("single", 3)).expect("below 3");
+        let mut plan = vec![power_loss("single", "manifest_stored", 1, single)];
+        plan.extend((1..=3).map(|number| power_loss("all", "checkpoint_notified", 9, number)));
+        FaultPlan(plan)
+    },
+    must_reach: &[probes::RESTORED, probes::FETCHED_LOCALLY, probes::FETCHED_FROM_STORE],
+    finishes_within: Duration::from_secs(60),
+    standby_after: None,
+};
