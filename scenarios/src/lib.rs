@@ -8,13 +8,17 @@
 //! A run prepares the job's input from the seed, starts a coordinator and workers on simulated
 //! nodes, lets the faults happen, heals everything, and waits for the job to end. Checks listen all
 //! the while; at the end the output is compared with that of a run without faults and with a naive
-//! model ([`jobs`]). [`Simulation`] does the same for a job of the user's own.
+//! model ([`jobs`]). [`Simulation`] does the same for a job of the user's own. [`bugs`] lists the
+//! mistakes that must not survive all this.
 
+pub mod bugs;
 pub mod catalog;
 pub mod checks;
 pub mod cluster;
 pub mod faults;
 pub mod jobs;
+#[cfg(feature = "planted-bugs")]
+pub mod kill_matrix;
 pub mod probes;
 mod progress;
 mod replay_file;
@@ -27,7 +31,7 @@ pub mod sweep;
 pub use probes::{Probe, Sighting};
 pub use progress::{NodeProgress, Progress};
 pub use replay_file::{ReplayError, ReplayFile};
-pub use report::{Counts, Failure, RunReport};
+pub use report::{COMMIT, Counts, Failure, RunReport};
 pub use run::{RunOptions, run};
 pub use scenario::{Draw, Scenario};
 pub use simulation::Simulation;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "this is the program's output")]
 
+mod command;
+
 use std::{
     ops::Range,
     path::{Path, PathBuf},
@@ -11,6 +13,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+use command::bugs::BugsArguments;
 use floodmark_scenarios::{
     ReplayFile, RunOptions, RunReport, Scenario, catalog, run,
     sweep::{ScenarioSummary, SweepOptions, SweepSummary, Totals, distinct_failures, sweep},
@@ -70,6 +73,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Plants bugs that others shipped, one after the other, and shows how soon each is found.
+    Bugs(BugsArguments),
     /// Repeats a recorded run from its file.
     Replay {
         /// The file.
@@ -101,6 +106,7 @@ fn main() -> ExitCode {
         Command::Sweep { scenarios, seeds, threads, json } => {
             sweep_all(&scenarios, seeds, threads, json)
         }
+        Command::Bugs(arguments) => command::bugs::bugs(&arguments),
         Command::Replay { file, json } => replay(&file, json),
     };
     match result {

@@ -55,12 +55,15 @@ pub struct Failure {
     /// Simulated time of the failure.
     #[serde(skip)]
     pub at: Duration,
+    /// Whether it is the run without faults that broke it, and not the one it is compared with.
+    #[serde(skip)]
+    pub is_comparison: bool,
     /// The last events before it, in words.
     pub log: Vec<String>,
 }
 
 /// The commit that the binary was built from; a seed means nothing without it.
-pub(crate) const COMMIT: &str = match option_env!("FLOODMARK_COMMIT") {
+pub const COMMIT: &str = match option_env!("FLOODMARK_COMMIT") {
     Some(commit) => commit,
     None => "unknown",
 };
@@ -87,6 +90,7 @@ impl RunReport {
             "failure": failure.as_ref().map(|failure| serde_json::json!({
                 "check": failure.check,
                 "reason": failure.reason,
+                "comparison": failure.is_comparison,
                 "at_ms": u64::try_from(failure.at.as_millis()).unwrap_or(u64::MAX),
                 "log": failure.log,
             })),
@@ -100,7 +104,7 @@ impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { scenario, seed, counts, .. } = self;
         let seconds = self.virtual_time.as_secs_f64();
-        let Some(Failure { check, reason, at, log }) = &self.failure else {
+        let Some(Failure { check, reason, at, is_comparison, log }) = &self.failure else {
             let Counts { faults, attempts, checkpoints, lines, .. } = counts;
             return write!(
                 f,
@@ -111,7 +115,8 @@ impl fmt::Display for RunReport {
             );
         };
         writeln!(f, "FAILED {scenario}, seed {seed}, commit {COMMIT}")?;
-        writeln!(f, "  {check}: {reason}")?;
+        let place = if *is_comparison { " (in the run without faults)" } else { "" };
+        writeln!(f, "  {check}{place}: {reason}")?;
         writeln!(
             f,
             "  at {:.3} s of simulated time, event {}",

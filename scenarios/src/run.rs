@@ -83,14 +83,18 @@ fn judge(cluster: &Cluster, prepared: &PreparedJob, ending: &Ending) -> Result<(
         check: check.to_owned(),
         reason,
         at,
+        is_comparison: false,
         log: Vec::new(),
     };
     let actual = ending.lines(prepared.expected.keys().copied());
     exactly_once(&actual, &prepared.expected)
         .map_err(|reason| speaks("exactly_once", format!("against the naive model: {reason}")))?;
-    let calm = calm_lines(cluster, prepared, ending).map_err(|error| failure_of(&error, at))?;
-    exactly_once(&actual, &calm).map_err(|reason| {
-        speaks("exactly_once", format!("against the run without faults: {reason}"))
+    // What the model confirms is not wrong, so from here to the law it is the other run that is.
+    let calm = calm_lines(cluster, prepared, ending)
+        .map_err(|error| Failure { is_comparison: true, ..failure_of(&error, at) })?;
+    exactly_once(&actual, &calm).map_err(|reason| Failure {
+        is_comparison: true,
+        ..speaks("exactly_once", format!("against the run without faults: {reason}"))
     })?;
     (prepared.law)(&actual).map_err(|reason| speaks("law_of_the_job", reason))
 }
@@ -116,6 +120,7 @@ fn repeat(cluster: &Cluster, trial: &Trial, first: &Ending) -> Result<(), Failur
         check: "determinism".to_owned(),
         reason: format!("one seed, two runs: {:032x} and {:032x}", first.hash, second.hash),
         at: first.virtual_time,
+        is_comparison: false,
         log: Vec::new(),
     })
 }
@@ -128,5 +133,5 @@ fn failure_of(error: &RunError, end: Duration) -> Failure {
         }
         RunError::Panicked { .. } => ("panic".to_owned(), error.to_string(), end),
     };
-    Failure { check, reason, at, log: Vec::new() }
+    Failure { check, reason, at, is_comparison: false, log: Vec::new() }
 }

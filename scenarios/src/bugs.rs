@@ -1,0 +1,553 @@
+//! The catalogue of bugs that the simulator must find: what others shipped, and our own history.
+//!
+//! One entry per bug, in the order of the ids: `M` for mistakes of real stream processors, `O` for
+//! our own. An entry whose bug is planted names the scenarios that expose it and the checks that may
+//! speak, the expected one first. Nothing else has to be changed when a bug is planted: the kill
+//! matrix and its test read this list.
+
+use crate::{Scenario, catalog};
+
+#[cfg(feature = "planted-bugs")]
+use floodmark::platform::PlantedBug as Switch;
+
+/// In an ordinary build no bug has a name, let alone a place.
+#[cfg(not(feature = "planted-bugs"))]
+type Switch = ();
+
+#[cfg(feature = "planted-bugs")]
+macro_rules! bug {
+    ($name:ident) => {
+        Switch::$name
+    };
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+macro_rules! bug {
+    ($name:ident) => {
+        ()
+    };
+}
+
+/// A mistake that was made once.
+#[derive(Debug)]
+pub struct Bug {
+    /// Its id in this catalogue.
+    pub id: &'static str,
+    /// Where it was reported, or what it is known as.
+    pub source: &'static str,
+    /// The mistake in a sentence.
+    pub mistake: &'static str,
+    /// Whether it can be planted.
+    pub state: BugState,
+}
+
+/// Whether a bug can be planted.
+#[derive(Debug)]
+pub enum BugState {
+    /// It can be switched on.
+    Planted {
+        /// The switch.
+        bug: Switch,
+        /// The scenarios that expose it.
+        scenarios: &'static [&'static str],
+        /// The checks that may find it, the expected one first.
+        checks: &'static [&'static str],
+    },
+    /// The part that it would be planted in exists, and it is not planted.
+    Due,
+    /// The part that it would be planted in does not exist.
+    Waiting {
+        /// The part.
+        for_what: &'static str,
+    },
+}
+
+use BugState::{Due, Planted, Waiting};
+
+/// Every bug.
+pub const ALL: &[Bug] = &[
+    // The coordinator, its log, retention and cleaning.
+    Bug {
+        id: "M01",
+        source: "FLINK-21351",
+        mistake: "A savepoint counts as a retained checkpoint, so with one retained the newest \
+                  checkpoint is dropped, and later increments refer to files that are gone.",
+        state: Waiting { for_what: "savepoints and incremental snapshots" },
+    },
+    Bug {
+        id: "M02",
+        source: "FLINK-26985",
+        mistake: "Files that a restored checkpoint shares with its successors are deleted, \
+                  because their users before the restore are forgotten.",
+        state: Waiting { for_what: "incremental snapshots" },
+    },
+    Bug {
+        id: "M04",
+        source: "FLINK-24611",
+        mistake: "The coordinator deletes the files of an aborted checkpoint, one of which the \
+                  next increment uses again.",
+        state: Waiting { for_what: "incremental snapshots" },
+    },
+    Bug {
+        id: "M05",
+        source: "FLINK-29913, FLINK-29095",
+        mistake: "Two attempts store a file under the same name; the checkpoint lists the wrong \
+                  one.",
+        state: Due,
+    },
+    Bug {
+        id: "M07",
+        source: "FLINK-7783, FLINK-5940, FLINK-8487",
+        mistake: "An object that cannot be read for a moment during recovery is taken for one \
+                  that does not exist.",
+        state: Due,
+    },
+    Bug {
+        id: "M08",
+        source: "FLINK-22502",
+        mistake: "When the newest checkpoint cannot be read, an older one is restored in \
+                  silence, although sinks have committed since.",
+        state: Due,
+    },
+    Bug {
+        id: "M10",
+        source: "FLINK-6328, FLINK-10354, FLINK-25191",
+        mistake: "A savepoint commits sinks, and recovery begins before it.",
+        state: Waiting { for_what: "savepoints" },
+    },
+    Bug {
+        id: "M11",
+        source: "FLINK-26783",
+        mistake: "A failure while the last commit of a stop is under way leads back to an older \
+                  checkpoint.",
+        state: Waiting { for_what: "savepoints" },
+    },
+    Bug {
+        id: "M12",
+        source: "FLINK-10377",
+        mistake: "A notification commits the epoch it names and forgets those before it.",
+        state: Planted {
+            bug: bug!(CommitOnlyLatest),
+            scenarios: &["lost_barrier"],
+            checks: &["two_phase"],
+        },
+    },
+    Bug {
+        id: "M14",
+        source: "FLINK-35217",
+        mistake: "A file is published before its bytes are on the disk.",
+        state: Due,
+    },
+    Bug {
+        id: "M15",
+        source: "FLINK-31077",
+        mistake: "A checkpoint counts as complete before its manifest is stored.",
+        state: Due,
+    },
+    Bug {
+        id: "M16",
+        source: "FLINK-24344",
+        mistake: "An error while a checkpoint is triggered is swallowed: it is neither declined \
+                  nor a failure.",
+        state: Due,
+    },
+    Bug {
+        id: "M18",
+        source: "risingwave#20988",
+        mistake: "An acknowledgement of an attempt that has failed counts for its successor.",
+        state: Due,
+    },
+    Bug {
+        id: "M21",
+        source: "arroyo#1003",
+        mistake: "Checkpoints are numbered from the beginning again when a coordinator finds \
+                  nothing to restore.",
+        state: Due,
+    },
+    Bug {
+        id: "M22",
+        source: "arroyo#400, arroyo#1124",
+        mistake: "A checkpoint that is under way is taken for the final one of a job that stops.",
+        state: Waiting { for_what: "stopping with a final checkpoint" },
+    },
+    // Barriers, alignment and what channels remember.
+    Bug {
+        id: "M23",
+        source: "FLINK-20654, FLINK-20645",
+        mistake: "The elements that an unaligned barrier overtook are no longer kept once a \
+                  second barrier is announced.",
+        state: Waiting { for_what: "unaligned checkpoints" },
+    },
+    Bug {
+        id: "M24",
+        source: "FLINK-18139",
+        mistake: "Elements in flight are looked up on the channel of another gate.",
+        state: Waiting { for_what: "unaligned checkpoints" },
+    },
+    Bug {
+        id: "M25",
+        source: "FLINK-19907",
+        mistake: "Operators emit before what was in flight at the snapshot has been sent again.",
+        state: Waiting { for_what: "unaligned checkpoints" },
+    },
+    Bug {
+        id: "M26",
+        source: "FLINK-40517",
+        mistake: "When channels are merged by a rescale, each old channel's watermark is passed \
+                  on as it is, and one idle channel makes all idle.",
+        state: Waiting { for_what: "unaligned checkpoints and rescaling" },
+    },
+    Bug {
+        id: "M27",
+        source: "FLINK-31963, FLINK-22686, FLINK-35351",
+        mistake: "What was in flight is handed to the wrong subtask after a rescale.",
+        state: Waiting { for_what: "unaligned checkpoints and rescaling" },
+    },
+    Bug {
+        id: "M28",
+        source: "FLINK-2098",
+        mistake: "A source emits a record between freezing its position and its barrier.",
+        state: Due,
+    },
+    Bug {
+        id: "M29",
+        source: "FLINK-22424",
+        mistake: "A buffer is used again while a writer of the failed attempt still holds it.",
+        state: Waiting { for_what: "buffers that are used again" },
+    },
+    Bug {
+        id: "M30",
+        source: "the mode called at-least-once",
+        mistake: "A channel whose barrier has arrived goes on to deliver while others are \
+                  awaited.",
+        state: Due,
+    },
+    Bug {
+        id: "M31",
+        source: "lost barrier",
+        mistake: "A barrier that never comes is awaited for ever.",
+        state: Due,
+    },
+    Bug {
+        id: "M32",
+        source: "risingwave#11017",
+        mistake: "A sink acknowledges a barrier before what came before it is written.",
+        state: Due,
+    },
+    Bug {
+        id: "M34",
+        source: "risingwave#12407",
+        mistake: "Key groups that were restored from different epochs are read as if they were \
+                  of one.",
+        state: Waiting { for_what: "restoring single key groups" },
+    },
+    // Sources and those who give them work.
+    Bug {
+        id: "M35",
+        source: "risingwave#16058",
+        mistake: "A source tells its queue that records are done with at the barrier, before a \
+                  manifest covers them, and the queue forgets them.",
+        state: Due,
+    },
+    Bug {
+        id: "M37",
+        source: "FLINK-6006, FLINK-7195",
+        mistake: "Restored splits that an incomplete discovery does not name are dropped.",
+        state: Waiting { for_what: "discovery of splits" },
+    },
+    Bug {
+        id: "M38",
+        source: "FLINK-21817",
+        mistake: "The assignment of splits is restored by subtask index, although the number of \
+                  subtasks has changed.",
+        state: Waiting { for_what: "rescaling" },
+    },
+    Bug {
+        id: "M39",
+        source: "FLINK-18071, FLINK-21996, FLINK-23233",
+        mistake: "A split on its way to its reader is in nobody's snapshot.",
+        state: Waiting { for_what: "dynamic assignment of splits" },
+    },
+    Bug {
+        id: "M41",
+        source: "FLINK-20221, FLINK-13941",
+        mistake: "A position in a file is restored in other units than it was stored in.",
+        state: Due,
+    },
+    Bug {
+        id: "M42",
+        source: "FLINK-39837, FLINK-39979",
+        mistake: "Positions of splits that disappear for a moment are forgotten, and a reader \
+                  without splits is not idle.",
+        state: Waiting { for_what: "discovery of splits" },
+    },
+    Bug {
+        id: "M43",
+        source: "risingwave#21522",
+        mistake: "The clean-up of an old attempt removes what its successor has registered under \
+                  the same name.",
+        state: Due,
+    },
+    // Event time, timers and windows.
+    Bug {
+        id: "M44",
+        source: "FLINK-32828, FLINK-26018",
+        mistake: "A split takes part in the watermark only from its first record on.",
+        state: Due,
+    },
+    Bug {
+        id: "M46",
+        source: "FLINK-7721",
+        mistake: "The watermark of no active channel at all is the highest one.",
+        state: Due,
+    },
+    Bug {
+        id: "M47",
+        source: "FLINK-23698, FLINK-23708, FLINK-28357",
+        mistake: "An input that had ended before the snapshot does not say so again after a \
+                  restore.",
+        state: Due,
+    },
+    Bug {
+        id: "M48",
+        source: "FLINK-36663",
+        mistake: "Timers begin without event time after a restore, so windows that were done \
+                  emit again.",
+        state: Due,
+    },
+    Bug {
+        id: "M49",
+        source: "FLINK-32414, FLINK-32496, FLINK-35157, FLINK-31632",
+        mistake: "The alignment of watermarks waits for inputs that are idle or have ended.",
+        state: Waiting { for_what: "watermark alignment" },
+    },
+    Bug {
+        id: "M50",
+        source: "FLINK-19300, FLINK-20189",
+        mistake: "A read that returns fewer bytes than wanted is taken for the end, and the \
+                  timers behind it are dropped.",
+        state: Due,
+    },
+    Bug {
+        id: "M51",
+        source: "FLINK-4651",
+        mistake: "Timers of processing time are restored and not armed.",
+        state: Due,
+    },
+    Bug {
+        id: "M53",
+        source: "risingwave#25547",
+        mistake: "The restored watermark is the greatest by encoded bytes, which is not the \
+                  greatest in time.",
+        state: Due,
+    },
+    Bug {
+        id: "M55",
+        source: "risingwave#8442, risingwave#11554, risingwave#19199",
+        mistake: "A part without records, or an idle or paused input, holds the watermark back \
+                  or lets it run ahead.",
+        state: Due,
+    },
+    Bug {
+        id: "M56",
+        source: "KAFKA-12718",
+        mistake: "A session is closed at its end, although its gap has not passed.",
+        state: Waiting { for_what: "session windows" },
+    },
+    // Sinks and transactions.
+    Bug {
+        id: "M58",
+        source: "FLINK-35749, FLINK-5701",
+        mistake: "An error of a write in the background is dropped.",
+        state: Due,
+    },
+    Bug {
+        id: "M59",
+        source: "FLINK-7784, FLINK-23839, FLINK-24131, FLINK-24773",
+        mistake: "A commit that is refused, because its transaction timed out meanwhile, is \
+                  noted and passed over.",
+        state: Due,
+    },
+    Bug {
+        id: "M60",
+        source: "FLINK-34554",
+        mistake: "Open transactions of subtasks that no longer exist are left open, and readers \
+                  wait behind them.",
+        state: Waiting { for_what: "rescaling" },
+    },
+    Bug {
+        id: "M62",
+        source: "FLINK-29509, FLINK-29512, FLINK-29627, FLINK-26304",
+        mistake: "Restored transactions are given the wrong checkpoint.",
+        state: Due,
+    },
+    Bug {
+        id: "M63",
+        source: "FLINK-21132",
+        mistake: "A stop with a savepoint is taken for the end of the input, and commits too \
+                  much.",
+        state: Waiting { for_what: "savepoints" },
+    },
+    Bug {
+        id: "M64",
+        source: "risingwave#26498",
+        mistake: "A prepared epoch without records is not part of the snapshot, and recovery \
+                  loses its place.",
+        state: Due,
+    },
+    Bug {
+        id: "M66",
+        source: "risingwave#20615",
+        mistake: "What a sink has buffered is lost when its key groups move.",
+        state: Waiting { for_what: "rescaling" },
+    },
+    Bug {
+        id: "M67",
+        source: "arroyo#1027, arroyo#1125, arroyo#894",
+        mistake: "A commit that had happened before the crash is an error when recovery repeats \
+                  it.",
+        state: Due,
+    },
+    Bug {
+        id: "M69",
+        source: "KAFKA-9274, materialize#10876",
+        mistake: "A commit whose answer is in doubt is repeated as if it had not happened.",
+        state: Due,
+    },
+    Bug {
+        id: "M70",
+        source: "the worker that sleeps",
+        mistake: "A worker that wakes up after its replacement commits what it holds.",
+        state: Due,
+    },
+    // State, snapshots in the background, rescaling and local recovery.
+    Bug {
+        id: "M71",
+        source: "FLINK-6207, FLINK-3450, FLINK-5154, FLINK-25494, FLINK-9269",
+        mistake: "A snapshot in the background reads the state that records are changing.",
+        state: Due,
+    },
+    Bug {
+        id: "M72",
+        source: "FLINK-12296",
+        mistake: "Operators of one chain share a local directory, and one deletes the other's \
+                  files.",
+        state: Due,
+    },
+    Bug {
+        id: "M73",
+        source: "FLINK-10809, risingwave#16815",
+        mistake: "Records are sent by one hash and state is kept by another.",
+        state: Due,
+    },
+    Bug {
+        id: "M75",
+        source: "KAFKA-16017",
+        mistake: "A close during a restore notes the end as the position reached.",
+        state: Waiting { for_what: "a changelog of state" },
+    },
+    Bug {
+        id: "M76",
+        source: "KAFKA-13249, KAFKA-10166, KAFKA-7672",
+        mistake: "A clean close leaves an old local checkpoint behind.",
+        state: Waiting { for_what: "a changelog of state" },
+    },
+    Bug {
+        id: "M78",
+        source: "KAFKA-14172",
+        mistake: "A standby takes over with a cache from before.",
+        state: Waiting { for_what: "standbys with state" },
+    },
+    Bug {
+        id: "M80",
+        source: "union and broadcast state",
+        mistake: "Every subtask keeps the whole of a list that a rescale should have split anew.",
+        state: Waiting { for_what: "rescaling" },
+    },
+];
+
+impl Bug {
+    /// Returns the scenarios that expose it: none as long as it is not planted.
+    ///
+    /// # Panics
+    ///
+    /// When the entry names a scenario that does not exist.
+    pub fn scenarios(&self) -> Vec<&'static Scenario> {
+        let names = match self.state {
+            Planted { scenarios, .. } => scenarios,
+            Due | Waiting { .. } => &[],
+        };
+        let find = |name: &&str| catalog::find(name).expect("entries name scenarios that exist");
+        names.iter().map(find).collect()
+    }
+
+    /// Returns why it cannot be switched on, if it cannot.
+    pub fn reason_to_wait(&self) -> Option<String> {
+        match self.state {
+            Planted { .. } => None,
+            Due => Some("is not planted yet".to_owned()),
+            Waiting { for_what } => Some(format!("waits for {for_what}")),
+        }
+    }
+}
+
+#[cfg(feature = "planted-bugs")]
+impl Bug {
+    /// Returns its switch, if it can be planted.
+    pub fn switch(&self) -> Option<Switch> {
+        match self.state {
+            Planted { bug, .. } => Some(bug),
+            Due | Waiting { .. } => None,
+        }
+    }
+
+    /// Returns the bug with an id, or with the name of its switch.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        let is_named = |bug: &&Self| {
+            bug.id == name || bug.switch().is_some_and(|switch| format!("{switch:?}") == name)
+        };
+        ALL.iter().find(is_named)
+    }
+
+    /// Returns the checks that may find it, the expected one first.
+    pub fn checks(&self) -> &'static [&'static str] {
+        match self.state {
+            Planted { checks, .. } => checks,
+            Due | Waiting { .. } => &[],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_in_order() {
+        let order = |bug: &Bug| (bug.id.starts_with('O'), bug.id[1..].parse::<u32>().unwrap());
+        assert!(ALL.is_sorted_by(|a, b| order(a) < order(b)));
+    }
+
+    #[test]
+    fn entries_of_planted_bugs_say_where_and_by_what_they_are_found() {
+        let mut planted = 0;
+        for Bug { id, state, .. } in ALL {
+            let Planted { scenarios, checks, .. } = state else { continue };
+            planted += 1;
+            assert!(!scenarios.is_empty() && !checks.is_empty(), "{id}");
+            assert!(scenarios.iter().all(|name| catalog::find(name).is_some()), "{id}");
+            assert_eq!(BTreeSet::from_iter(*checks).len(), checks.len(), "{id}");
+        }
+        assert_ne!(planted, 0);
+    }
+
+    #[cfg(feature = "planted-bugs")]
+    #[test]
+    fn every_switch_has_one_entry() {
+        let switches: Vec<_> = ALL.iter().filter_map(Bug::switch).collect();
+        assert_eq!(BTreeSet::from_iter(&switches), Switch::ALL.iter().collect());
+        assert_eq!(switches.len(), Switch::ALL.len());
+    }
+}

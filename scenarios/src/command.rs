@@ -1,0 +1,3 @@
+//! What the `floodmark` command can do, a file for each.
+
+pub(crate) mod bugs;

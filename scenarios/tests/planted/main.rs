@@ -1,0 +1,104 @@
+//! Every planted bug is found, and a build that can plant bugs has none as long as it does not.
+//!
+//! A binary of its own, because the switch of planted bugs is the process's. `FLOODMARK_ORDINARY` names
+//! a `floodmark` command that was built from the same sources without the feature; `./check` builds it.
+
+use std::{
+    env, fs,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use floodmark::platform::PlantedBug;
+use floodmark_scenarios::{
+    RunOptions,
+    bugs::{ALL, Bug},
+    catalog,
+    kill_matrix::{HuntOptions, hunt, one_at_a_time},
+    run,
+};
+
+/// Seeds in which each bug must be found.
+const SEED_COUNT: u64 = 200;
+
+#[test]
+fn every_planted_bug_is_found_by_a_check_that_is_about_it() {
+    let mut survivors = Vec::new();
+    for bug in ALL.iter().filter(|bug| bug.switch().is_some()) {
+        let options = HuntOptions { range_count: 1, seed_count: SEED_COUNT, thread_count: 2 };
+        let hunt = hunt(bug, options, || {});
+        if hunt.right_count() != 1 {
+            survivors.push((bug.id, hunt.kills));
+        }
+    }
+    assert!(survivors.is_empty(), "not found, or not as expected: {survivors:#?}");
+}
+
+#[test]
+fn without_a_planted_bug_a_run_is_that_of_an_ordinary_build() {
+    let _none_is_planted = one_at_a_time();
+    for scenario in catalog::ALL {
+        for seed in [4, 17] {
+            let report = run(scenario, seed, &RunOptions::default());
+            assert!(report.failure.is_none(), "{report}");
+            let output = ordinary(&["run", scenario.name, "--seed", &seed.to_string(), "--json"]);
+            let text = String::from_utf8_lossy(&output.stdout);
+            let ordinary: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+            let hash = format!("{:032x}", report.hash);
+            assert_eq!(ordinary["hash"], hash, "{}, seed {seed}", scenario.name);
+        }
+    }
+}
+
+#[test]
+fn nothing_of_planted_bugs_is_left_in_an_ordinary_build() {
+    let here = env::current_exe().expect("a test knows where it is");
+    for bug in PlantedBug::ALL {
+        let name = format!("{bug:?}");
+        assert!(holds(&here, &name), "a build that can plant {name} holds the name");
+        assert!(!holds(&ordinary_path(), &name), "an ordinary build holds {name}");
+    }
+}
+
+#[test]
+fn an_ordinary_build_says_how_to_get_planted_bugs() {
+    let output = ordinary(&["bugs"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(complaint.contains("--features planted-bugs"), "{complaint}");
+}
+
+#[test]
+fn the_command_shows_what_it_hunted() {
+    let floodmark = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_floodmark"));
+        command.args(arguments).output().expect("the command can be started")
+    };
+    let output = floodmark(&["bugs", "--bug", "M12", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let rows: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("it is JSON")).collect();
+    assert_eq!((&rows[0]["bug"], &rows[0]["found"]), (&"M12".into(), &5.into()));
+    assert_eq!((&rows[1]["bugs"], &rows[1]["found"]), (&1.into(), &1.into()));
+
+    let waiting = floodmark(&["bugs", "--bug", "M01"]);
+    assert_eq!(waiting.status.code(), Some(2), "{waiting:?}");
+    assert!(Bug::find("M01").is_some_and(|bug| bug.switch().is_none()));
+}
+
+fn ordinary_path() -> PathBuf {
+    let path = env::var_os("FLOODMARK_ORDINARY");
+    path.expect("FLOODMARK_ORDINARY names an ordinary build of the command, as in `./check`").into()
+}
+
+fn ordinary(arguments: &[&str]) -> Output {
+    let mut command = Command::new(ordinary_path());
+    command.args(arguments).output().expect("the command can be started")
+}
+
+#[expect(clippy::disallowed_methods, reason = "a binary on the real disk is read")]
+fn holds(binary: &PathBuf, name: &str) -> bool {
+    let bytes = fs::read(binary).expect("the binary can be read");
+    bytes.windows(name.len()).any(|window| window == name.as_bytes())
+}
