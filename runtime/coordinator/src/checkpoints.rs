@@ -18,6 +18,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use floodmark_model::{CheckpointConfig, CheckpointId, SubtaskId};
+use floodmark_platform::planted;
 use floodmark_wire::StoredFile;
 
 use crate::pending::{Ack, PendingCheckpoint};
@@ -160,6 +161,11 @@ impl Checkpoints {
         }
     }
 
+    /// Returns the checkpoint that waits for acknowledgements.
+    pub(crate) fn collecting(&self) -> Option<CheckpointId> {
+        self.flight.as_ref().filter(|_| !self.is_storing()).map(Flight::id)
+    }
+
     /// Records that no source has more input.
     pub(crate) fn on_exhausted(&mut self, now: Duration) {
         let Some(run) = &mut self.run else { return };
@@ -174,7 +180,7 @@ impl Checkpoints {
         let Some(run) = &self.run else { return Step::None };
         match &self.flight {
             Some(Flight { started, state: FlightState::Collecting(pending), .. })
-                if *started + self.config.timeout <= now =>
+                if *started + self.config.timeout <= now && !planted!(EndlessAlignment) =>
             {
                 let missing: Vec<_> = pending.missing().map(|one| one.to_string()).collect();
                 let timeout = self.config.timeout;
@@ -191,7 +197,7 @@ impl Checkpoints {
         let run = self.run.as_ref()?;
         match &self.flight {
             Some(Flight { started, state: FlightState::Collecting(_), .. }) => {
-                Some(*started + self.config.timeout)
+                (!planted!(EndlessAlignment)).then(|| *started + self.config.timeout)
             }
             Some(Flight { state: FlightState::Storing(_), .. }) => None,
             None => (!matches!(run.stage, Stage::Complete(_))).then_some(run.due),
@@ -233,7 +239,9 @@ impl Checkpoints {
     pub(crate) fn on_stored(&mut self, now: Duration) -> Completed {
         assert!(self.is_storing(), "only what is being stored gets stored");
         let flight = self.flight.take().expect("a checkpoint is in flight");
-        let (checkpoint, is_final) = (flight.id(), flight.is_final);
+        let is_exhausted = self.run.as_ref().is_some_and(|run| run.stage == Stage::Exhausted);
+        let is_final = flight.is_final || (planted!(InFlightTakenForFinal) && is_exhausted);
+        let checkpoint = flight.id();
         if let Some(run) = &mut self.run {
             run.failure_count = 0;
             run.due = match run.stage {

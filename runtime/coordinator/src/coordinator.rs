@@ -26,6 +26,7 @@ use floodmark_model::{
     Attempt, CheckpointConfig, CheckpointId, ExecutionGraph, RuntimeEvent, SubtaskId, Term,
     WorkerId,
 };
+use floodmark_platform::planted;
 use floodmark_wire::{
     LogEntry, Manifest, StoredFile, SubtaskReport, ToCoordinator, ToWorker, WireError,
 };
@@ -389,6 +390,12 @@ impl Coordinator {
         subtask: SubtaskId,
         files: Vec<StoredFile>,
     ) {
+        let (mut attempt, mut checkpoint) = (attempt, checkpoint);
+        if planted!(StaleAcknowledgement) {
+            attempt = self.newest_attempt();
+            let collecting = self.ledger.as_ref().and_then(|one| one.checkpoints.collecting());
+            checkpoint = collecting.unwrap_or(checkpoint);
+        }
         let acknowledged = if self.is_current(attempt) {
             self.ledger.as_mut().map(|ledger| ledger.checkpoints.on_ack(checkpoint, subtask, files))
         } else {
@@ -451,7 +458,12 @@ impl Coordinator {
         let ledger = self.ledger.as_mut().expect("who takes checkpoints has a log");
         assert!(ledger.in_flight.is_none(), "one manifest is stored at a time");
         ledger.in_flight = Some(manifest.clone());
-        self.commands.push(Command::Append { slot: ledger.slot + 1, manifest });
+        let slot = ledger.slot + 1;
+        if planted!(CompleteBeforeManifest) {
+            let Manifest { attempt, checkpoint, .. } = manifest;
+            self.send_to_attempt(&ToWorker::Notify { attempt, checkpoint, is_final: false });
+        }
+        self.commands.push(Command::Append { slot, manifest });
     }
 
     fn on_appended(&mut self, appended: Appended) {
@@ -554,7 +566,10 @@ impl Coordinator {
     }
 
     fn send_to_attempt(&mut self, message: &ToWorker) {
-        let workers = self.deployed().map(DeployedAttempt::workers).unwrap_or_default();
+        let mut workers = self.deployed().map(DeployedAttempt::workers).unwrap_or_default();
+        if planted!(ZombieCommits) {
+            workers = self.membership.workers().into_iter().collect();
+        }
         for worker in workers {
             self.send(worker, message.clone());
         }

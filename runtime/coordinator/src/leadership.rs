@@ -16,6 +16,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use floodmark_model::Term;
+use floodmark_platform::planted;
 use floodmark_wire::{LogEntry, Manifest, WireError};
 
 use crate::append::{Appended, Found};
@@ -179,7 +180,7 @@ impl Candidate {
             }
             // An older coordinator may still be retiring manifests, but never the newest.
             Found::Entry(LogEntry::Reign { .. }) | Found::Missing => {}
-            Found::Unreadable(error) if reign.manifests.is_empty() => {
+            Found::Unreadable(error) if reign.manifests.is_empty() && !planted!(SilentFallback) => {
                 return Command::Refuse { slot, error };
             }
             // A newer manifest was read: this one would not be restored anyway.

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use floodmark_platform::{Machine, StoreError};
+use floodmark_platform::{Machine, StoreError, planted};
 use floodmark_wire::{LogEntry, decode_log_entry, name};
 
 use crate::append::{Appended, Found, PutStep, after_put, after_read};
@@ -72,6 +72,7 @@ impl JobLog {
                     Err(error) => tracing::warn!(%key, %error, "a log entry is read again"),
                 },
                 Err(StoreError::NotFound { .. }) => return Found::Missing,
+                Err(_) if planted!(DropOnReadError) => return Found::Missing,
                 Err(error) => {
                     tracing::warn!(%error, "a log entry is read again");
                     backoff.pause(&self.machine).await;

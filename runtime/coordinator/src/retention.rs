@@ -19,6 +19,7 @@ use std::{
 };
 
 use floodmark_model::{CheckpointId, Term};
+use floodmark_platform::planted;
 use floodmark_wire::{LogEntry, Manifest, name};
 
 use crate::leadership::Reign;
@@ -115,10 +116,14 @@ impl Retention {
         let newest = self.newest().expect("a cleaning follows a completed checkpoint");
         assert_eq!(newest.term, self.term, "only who stored a manifest in this reign cleans");
         let newest = newest.checkpoint;
-        let kept: BTreeSet<String> = self.retained.values().flat_map(files_of).collect();
+        let counted =
+            self.retained.values().filter(|one| !planted!(ForgottenFloor) || one.term == self.term);
+        let kept: BTreeSet<String> = counted.flat_map(files_of).collect();
         let expired = self.retired.iter().map(|(slot, manifest)| Expired {
             slot: *slot,
-            files: files_of(manifest).filter(|key| !kept.contains(key)).collect(),
+            files: files_of(manifest)
+                .filter(|key| !kept.contains(key) && !planted!(NameWithoutAttempt))
+                .collect(),
             replacement: self.replacement_of(manifest),
         });
         Some(Cleaning { expired: expired.collect(), kept, newest, term: self.term })

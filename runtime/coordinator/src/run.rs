@@ -3,7 +3,7 @@
 use std::{error, pin::pin};
 
 use floodmark_model::{CheckpointId, JobGraph, RuntimeEvent, Term};
-use floodmark_platform::{Listener, Machine};
+use floodmark_platform::{Listener, Machine, planted};
 use futures_util::future::{Either, select};
 use tokio::sync::{mpsc, watch};
 
@@ -82,7 +82,12 @@ async fn accede(log: &JobLog, options: CoordinatorOptions) -> Result<Coordinator
     {
         return Err(Error::JobChanged { key: log.key(*slot), difference });
     }
-    let next = CheckpointId::first_of(reign.term);
+    let mut next = CheckpointId::first_of(reign.term);
+    if planted!(EpochRestarts) {
+        let newest = reign.manifests.values().next_back();
+        let newest = newest.map_or(CheckpointId::default(), |manifest| manifest.checkpoint);
+        next = newest.next();
+    }
     Ok(Coordinator::ruling(machine.now(), options, config, reign, next))
 }
 

@@ -14,7 +14,9 @@ use std::{
 };
 
 use floodmark_model::{Attempt, ChannelId, Element, RuntimeEvent};
-use floodmark_platform::{Connection, Frame, FrameKind, FrameReceiver, FrameSender, Machine};
+use floodmark_platform::{
+    Connection, Frame, FrameKind, FrameReceiver, FrameSender, Machine, planted,
+};
 use floodmark_state::Data;
 use floodmark_wire::{
     DataFrame, ReverseFrame, WireError, decode_data, decode_handshake, decode_reverse, encode_data,
@@ -324,6 +326,10 @@ impl RemoteReceiver {
             return Ok(None);
         }
         let expected = self.consumed;
+        if planted!(GapAccepted) && expected < sequence {
+            self.consumed = sequence;
+        }
+        let expected = self.consumed;
         if expected < sequence {
             let found = sequence;
             self.machine.observe(|| RuntimeEvent::GapDetected {
@@ -333,6 +339,9 @@ impl RemoteReceiver {
                 found,
             });
             return Err(Error::Gap { channel, expected, found });
+        }
+        if sequence < expected && element.is_some() && planted!(RepeatAccepted) {
+            return Ok(element);
         }
         if sequence < expected && element.is_some() {
             self.machine.observe(|| RuntimeEvent::RepeatDropped { attempt, channel, sequence });

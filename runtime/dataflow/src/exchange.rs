@@ -9,6 +9,7 @@ use std::{
 use floodmark_model::{
     Barrier, Batch, ChannelId, CheckpointId, Element, KeyGroupLayout, Timestamp,
 };
+use floodmark_platform::planted;
 use floodmark_state::{Data, Key, Snapshot};
 use floodmark_wire::codec;
 
@@ -65,7 +66,10 @@ impl<T: Data, K: Key, F: Fn(&T) -> K + Send> Partitioner<T> for HashPartitioner<
         assert_eq!(open.len(), usize::from(self.layout.parallelism));
         for record in batch {
             let hash = codec::key_hash(&(self.key_of)(&record.value), &mut self.scratch);
-            let owner = self.layout.owner_of(self.layout.group_of(hash));
+            let mut owner = self.layout.owner_of(self.layout.group_of(hash));
+            if planted!(RoutingHashDiffers) {
+                owner = u16::try_from(hash % u64::from(self.layout.parallelism)).unwrap_or(owner);
+            }
             open[usize::from(owner)].push(record);
         }
     }
@@ -150,6 +154,11 @@ impl<T: Data> Stage for Exchange<T> {
     }
 
     fn on_barrier(&mut self, barrier: Barrier, _: &mut Snapshot) -> Result<(), Error> {
+        if planted!(FlushAfterBarrier) {
+            let barrier = Element::Barrier(barrier);
+            self.channels.iter_mut().for_each(|channel| channel.push(barrier.clone()));
+            return Ok(());
+        }
         self.send_to_all(&Element::Barrier(barrier));
         Ok(())
     }

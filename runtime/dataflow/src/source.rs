@@ -2,11 +2,11 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use floodmark_model::{Barrier, Batch, ChannelId, Record, Timestamp};
-use floodmark_platform::{BoxFuture, Machine};
+use floodmark_platform::{BoxFuture, Machine, planted};
 use floodmark_state::{Data, Snapshot, freeze_value};
 
 use crate::{
@@ -139,6 +139,10 @@ impl<S: Source> Head for SourceHead<S> {
 
     fn on_barrier(&mut self, barrier: Barrier, snapshot: &mut Snapshot) -> Result<(), Error> {
         self.freeze_positions(snapshot);
+        if planted!(RecordBetweenSnapshotAndBarrier) {
+            // What comes first is emitted; anything else comes again.
+            let _ = self.poll_advance(&mut Context::from_waker(Waker::noop()));
+        }
         self.chain.on_barrier(barrier, snapshot)
     }
 

@@ -6,7 +6,7 @@
 
 use std::{
     future::poll_fn,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use floodmark_model::{
     Attempt, Barrier, ChannelId, CheckpointId, KeyGroupRange, RuntimeEvent, SectionDigest,
     SubtaskId, Timestamp,
 };
-use floodmark_platform::{Machine, TaskHandle};
+use floodmark_platform::{Machine, TaskHandle, planted};
 use floodmark_state::{CopyShelf, RestoredState, Snapshot, freeze_value};
 use floodmark_wire::{Section, StoredFile};
 use tokio::sync::mpsc;
@@ -412,7 +412,9 @@ impl Subtask {
             self.head.unblock();
             self.take_snapshot(barrier)
         } else {
-            self.head.block(channel);
+            if !planted!(UnblockedChannel) {
+                self.head.block(channel);
+            }
             Ok(())
         }
     }
@@ -468,7 +470,28 @@ impl Subtask {
         let mut snapshot = Snapshot::default();
         self.freeze_gate(&mut snapshot);
         self.head.on_barrier(barrier, &mut snapshot)?;
-        Ok(snapshot)
+        if planted!(SharedSnapshot) { self.freeze_late(snapshot) } else { Ok(snapshot) }
+    }
+
+    /// Freezes what the state has become when more input has come: a planted bug.
+    fn freeze_late(&mut self, early: Snapshot) -> Result<Snapshot, Error> {
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Poll::Ready(input) = self.head.poll_advance(&mut cx) {
+            match input? {
+                Input::Watermark(channel, watermark) => {
+                    self.watermarks.on_watermark(channel, watermark);
+                    self.advance()?;
+                }
+                Input::Idle(channel) => self.watermarks.on_idle(channel),
+                Input::RecordsOf(channel) => self.watermarks.on_records(channel),
+                Input::Records | Input::Exhausted | Input::Barrier(..) | Input::End(_) => {}
+            }
+        }
+        let mut late = Snapshot::default();
+        self.freeze_gate(&mut late);
+        self.head.freeze(&mut late);
+        early.into_parts().1.into_iter().for_each(|upload| late.add_upload(upload));
+        Ok(late)
     }
 
     async fn on_complete(&mut self, barrier: Barrier) -> Result<(), Error> {
@@ -490,13 +513,14 @@ impl Subtask {
     ) -> Result<(), Error> {
         let (attempt, subtask) = (self.attempt, self.id);
         for Commit { operator, checkpoint, work } in commits {
-            work.await.map_err(|error| {
+            if let Err(error) = work.await {
                 let reason = error.to_string();
-                Error::Commit { checkpoint, operator, reason }
-            })?;
+                return Err(Error::Commit { checkpoint, operator, reason });
+            }
             self.machine.observe(|| RuntimeEvent::TransactionCommitted {
                 attempt,
                 subtask,
+                operator,
                 checkpoint,
                 notified,
             });

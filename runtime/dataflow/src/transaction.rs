@@ -188,6 +188,9 @@ impl<T: Data, S: TwoPhaseCommit<T>> Operator for TransactionSink<T, S> {
             attempt: cx.attempt,
         });
         self.prepared = cx.restored.take_value(&self.uid, "prepared")?.unwrap_or_default();
+        if planted!(CommittablesRenumbered) {
+            self.prepared.iter_mut().for_each(|(epoch, _)| *epoch = CheckpointId(0));
+        }
         let prepared = self.prepared.iter().map(|(_, handle)| handle.clone()).collect();
         let cleanup = self.sink.abort_others(self.cx(), prepared);
         cx.cleanups.push(retrying(cx.machine.clone(), cleanup));
@@ -206,18 +209,22 @@ impl<T: Data, S: TwoPhaseCommit<T>> Operator for TransactionSink<T, S> {
         checkpoint: CheckpointId,
         snapshot: &mut Snapshot,
     ) -> Result<(), Error> {
+        if planted!(EmptyEpochForgotten) && self.open.is_none() {
+            self.prepared.clear();
+        }
         // An epoch without records has nothing to commit.
         if let Some(open) = self.open.take() {
             let prepared = self.sink.pre_commit(self.cx(), open);
             let (handle, work) = prepared.map_err(|source| self.error(source))?;
             self.prepared.push_back((checkpoint, handle));
-            let SinkContext { machine, subtask, attempt, .. } = self.cx().clone();
+            let SinkContext { machine, uid: operator, subtask, attempt } = self.cx().clone();
             snapshot.add_upload(Box::pin(async move {
                 let done = retrying(machine.clone(), work).await;
                 done.map_err(|error| error.to_string())?;
                 machine.observe(|| RuntimeEvent::TransactionPrepared {
                     attempt,
                     subtask,
+                    operator,
                     checkpoint,
                 });
                 Ok(())

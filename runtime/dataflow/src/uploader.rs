@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use floodmark_model::{Attempt, CheckpointId, RuntimeEvent, SubtaskId};
-use floodmark_platform::Machine;
+use floodmark_platform::{Machine, planted};
 use floodmark_state::{CopyShelf, Snapshot};
 use floodmark_wire::{Section, StoredFile, name};
 use tokio::sync::mpsc;
@@ -54,7 +54,8 @@ impl Uploader {
                     self.report(News::Acknowledged { checkpoint, files: vec![file.clone()] });
                     self.copy(&file, content).await;
                 }
-                Ok(Stored::Declined(reason)) => self.report(News::Declined { checkpoint, reason }),
+                Ok(Stored::Declined(_)) if planted!(SwallowedUploadError) => {}
+                Ok(Stored::Declined(reason)) => self.decline(checkpoint, reason),
                 // Nobody listens when the worker is going down.
                 Err(error) => drop(self.failures.send(error)),
             }
@@ -67,12 +68,37 @@ impl Uploader {
         drop(self.reports.send(Report { attempt, subtask, news }));
     }
 
+    fn decline(&self, checkpoint: CheckpointId, reason: String) {
+        let (attempt, subtask) = (self.attempt, self.subtask);
+        self.machine.observe(|| RuntimeEvent::SnapshotDeclined {
+            attempt,
+            subtask,
+            checkpoint,
+            reason: reason.clone(),
+        });
+        self.report(News::Declined { checkpoint, reason });
+    }
+
     /// Keeps a copy of what was stored, unless the disk is against it.
     async fn copy(&self, file: &StoredFile, content: Bytes) {
         let Some(copies) = &self.copies else { return };
         if let Err(error) = copies.keep(file, content).await {
             tracing::warn!(%error, key = %file.key, "a snapshot has no local copy");
         }
+    }
+
+    /// Stores a file under a name that does not tell whose it is, and takes what is there for it: a
+    /// planted bug.
+    async fn keep_first(&self, checkpoint: CheckpointId, content: Bytes) -> StoredFile {
+        let (storage, job) = &self.storage;
+        let number = CheckpointId(checkpoint.0 % (1 << 32) + (1 << 60));
+        let prefix = name::checkpoint(storage, job, Attempt::default(), number);
+        let key = name::snapshot(&prefix, self.subtask);
+        let putting = self.machine.object_store().put_if_absent(&key, content.clone());
+        let _ = putting.await;
+        let getting = self.machine.object_store().get(&key);
+        let found = getting.await.unwrap_or(content);
+        StoredFile::describe(key, &found)
     }
 
     async fn store(&self, checkpoint: CheckpointId, snapshot: Snapshot) -> Result<Stored, Error> {
@@ -83,19 +109,17 @@ impl Uploader {
         let Self { attempt, subtask, storage: (storage, job), .. } = self;
         let prefix = name::checkpoint(storage, job, *attempt, checkpoint);
         let content = file.encode();
-        let stored = StoredFile::describe(name::snapshot(&prefix, *subtask), &content);
-        for remaining in (0..TRY_COUNT).rev() {
+        let mut stored = StoredFile::describe(name::snapshot(&prefix, *subtask), &content);
+        if planted!(NameWithoutAttempt) {
+            stored = self.keep_first(checkpoint, content.clone()).await;
+        }
+        let tries = if planted!(NameWithoutAttempt) { 0 } else { TRY_COUNT };
+        for remaining in (0..tries).rev() {
             // The name is ours alone, so repeating a write in doubt is safe.
             match self.machine.object_store().put(&stored.key, content.clone()).await {
                 Ok(()) => break,
                 Err(error) if remaining == 0 => {
                     let reason = error.to_string();
-                    self.machine.observe(|| RuntimeEvent::SnapshotDeclined {
-                        attempt: *attempt,
-                        subtask: *subtask,
-                        checkpoint,
-                        reason: reason.clone(),
-                    });
                     return Ok(Stored::Declined(reason));
                 }
                 Err(error) => tracing::warn!(%error, "storing a snapshot will be tried again"),

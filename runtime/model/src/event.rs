@@ -81,7 +81,12 @@ pub enum RuntimeEvent {
         sections: Vec<SectionDigest>,
     },
     /// A sink made an epoch ready to commit.
-    TransactionPrepared { attempt: Attempt, subtask: SubtaskId, checkpoint: CheckpointId },
+    TransactionPrepared {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        operator: String,
+        checkpoint: CheckpointId,
+    },
     /// A snapshot is in the object store.
     SnapshotStored {
         attempt: Attempt,
@@ -114,11 +119,17 @@ pub enum RuntimeEvent {
     TransactionCommitted {
         attempt: Attempt,
         subtask: SubtaskId,
+        operator: String,
         checkpoint: CheckpointId,
         notified: CheckpointId,
     },
     /// A sink discarded the effects of an epoch.
-    TransactionAborted { attempt: Attempt, subtask: SubtaskId, transaction: String },
+    TransactionAborted {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        operator: String,
+        transaction: String,
+    },
     /// The checkpoint will not complete.
     CheckpointAborted { attempt: Attempt, checkpoint: CheckpointId, reason: String },
     /// A newer checkpoint made this one superfluous; its files are being deleted.
@@ -266,8 +277,8 @@ impl fmt::Display for RuntimeEvent {
             Self::SnapshotTaken { subtask, checkpoint, watermark, .. } => {
                 write!(f, "{subtask} took its snapshot of {checkpoint} at watermark {watermark}")
             }
-            Self::TransactionPrepared { subtask, checkpoint, .. } => {
-                write!(f, "{subtask} prepared its transaction of {checkpoint}")
+            Self::TransactionPrepared { subtask, operator, checkpoint, .. } => {
+                write!(f, "{operator} in {subtask} prepared its transaction of {checkpoint}")
             }
             Self::SnapshotStored { subtask, checkpoint, .. } => {
                 write!(f, "{subtask} stored its snapshot of {checkpoint}")
@@ -290,11 +301,15 @@ impl fmt::Display for RuntimeEvent {
             Self::CheckpointNotified { subtask, checkpoint, .. } => {
                 write!(f, "{subtask} heard that {checkpoint} is complete")
             }
-            Self::TransactionCommitted { subtask, checkpoint, notified, .. } => {
-                write!(f, "{subtask} committed its transaction of {checkpoint}, told of {notified}")
+            Self::TransactionCommitted { subtask, operator, checkpoint, notified, .. } => {
+                write!(
+                    f,
+                    "{operator} in {subtask} committed its transaction of {checkpoint}, told of \
+                     {notified}"
+                )
             }
-            Self::TransactionAborted { subtask, transaction, .. } => {
-                write!(f, "{subtask} discarded {transaction}")
+            Self::TransactionAborted { subtask, operator, transaction, .. } => {
+                write!(f, "{operator} in {subtask} discarded {transaction}")
             }
             Self::CheckpointAborted { checkpoint, reason, .. } => {
                 write!(f, "{checkpoint} is given up: {reason}")

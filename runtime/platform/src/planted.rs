@@ -65,7 +65,49 @@ mod switch {
     }
 
     bugs! {
-        /// A notification commits the epoch it names, and none before it.
+        /// M02: a new coordinator does not count the references of checkpoints it found.
+        ForgottenFloor,
+        /// M05: names of files lack the checkpoint, and an existing file is taken for one's own.
+        NameWithoutAttempt,
+        /// M07: a checkpoint that cannot be read during recovery is taken for gone.
+        DropOnReadError,
+        /// M08: when the newest checkpoint cannot be read, an older one is restored.
+        SilentFallback,
+        /// M12: a notification commits the epoch it names, and none before it.
         CommitOnlyLatest,
+        /// M15: a checkpoint is announced before its manifest is stored.
+        CompleteBeforeManifest,
+        /// M16: a snapshot that cannot be stored is neither acknowledged nor declined.
+        SwallowedUploadError,
+        /// M18: acknowledgements of earlier attempts count.
+        StaleAcknowledgement,
+        /// M21: a new coordinator counts checkpoints from the last one it can see.
+        EpochRestarts,
+        /// M22: the checkpoint in flight when the input ends is taken for the final one.
+        InFlightTakenForFinal,
+        /// M28: a source emits records between the snapshot of its position and the barrier.
+        RecordBetweenSnapshotAndBarrier,
+        /// M30: a channel that has delivered its barrier goes on delivering.
+        UnblockedChannel,
+        /// M31: a checkpoint whose barrier or acknowledgement is lost is never given up.
+        EndlessAlignment,
+        /// M32: records that wait in a batch leave after the barrier that follows them.
+        FlushAfterBarrier,
+        /// M41: the position of a file is what was fetched, not what was handed on.
+        OffsetInWrongUnits,
+        /// M62: restored transactions belong to no checkpoint.
+        CommittablesRenumbered,
+        /// M64: an epoch without records does not keep what was prepared before it.
+        EmptyEpochForgotten,
+        /// M70: a worker that was given up goes on, and commits what it is told to.
+        ZombieCommits,
+        /// M71: a snapshot shares its state with the records that follow the barrier.
+        SharedSnapshot,
+        /// M73: records are routed by their hash, and not by their key group.
+        RoutingHashDiffers,
+        /// O4: a frame that is missing is passed over.
+        GapAccepted,
+        /// O5: a frame that comes twice is taken twice.
+        RepeatAccepted,
     }
 }

@@ -170,6 +170,7 @@ async fn discard_others(
             cx.machine.observe(|| RuntimeEvent::TransactionAborted {
                 attempt,
                 subtask,
+                operator: cx.uid.clone(),
                 transaction,
             });
         }

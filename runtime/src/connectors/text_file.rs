@@ -8,7 +8,7 @@ use std::{
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use floodmark_dataflow::{BoxError, Source, SplitReader};
-use floodmark_platform::{BoxFuture, Machine, StoreError};
+use floodmark_platform::{BoxFuture, Machine, StoreError, planted};
 use serde::{Deserialize, Serialize};
 
 use super::pace::{Pace, error, rate_of};
@@ -240,6 +240,9 @@ impl FileReader {
             }
         }
         (self.split.next, self.split.is_at_line) = (self.line_start, true);
+        if planted!(OffsetInWrongUnits) {
+            (self.split.next, self.split.is_at_line) = (self.read_to.min(self.split.end), false);
+        }
         Ok(lines)
     }
 

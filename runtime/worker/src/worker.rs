@@ -15,7 +15,7 @@ use floodmark_model::{
     RuntimeEvent, SubtaskId, WorkerId,
 };
 use floodmark_platform::{
-    Address, BoxFuture, Connection, Listener, Machine, TaskError, TaskHandle,
+    Address, BoxFuture, Connection, Listener, Machine, TaskError, TaskHandle, planted,
 };
 use floodmark_state::CopyShelf;
 use floodmark_wire::{
@@ -184,7 +184,9 @@ impl Worker {
             Event::Link(LinkEvent::Lost) => {
                 // The coordinator takes our subtasks for lost as well.
                 self.is_registered = false;
-                self.stop();
+                if !planted!(ZombieCommits) {
+                    self.stop();
+                }
             }
             Event::Link(LinkEvent::Message(message)) => self.on_message(message),
             Event::Report(report) => self.on_report(report),
@@ -255,7 +257,9 @@ impl Worker {
             ToWorker::Cancel { attempt } => {
                 if self.newest <= attempt {
                     self.on_attempt(attempt);
-                    self.stop();
+                    if !planted!(ZombieCommits) {
+                        self.stop();
+                    }
                 } else {
                     self.refuse(attempt);
                 }
@@ -268,7 +272,7 @@ impl Worker {
         if attempt < self.newest {
             return self.refuse(attempt);
         }
-        if self.newest < attempt {
+        if self.newest < attempt && !planted!(ZombieCommits) {
             self.stop();
             self.newest = attempt;
             self.switchboard.on_attempt(attempt);
@@ -287,7 +291,7 @@ impl Worker {
 
     /// Passes a command on to all subtasks of the attempt it is for.
     fn command(&self, attempt: Attempt, command: Command) {
-        if attempt != self.newest {
+        if attempt != self.newest && !planted!(ZombieCommits) {
             return self.refuse(attempt);
         }
         for running in self.running.values() {
@@ -305,6 +309,10 @@ impl Worker {
             return;
         }
         self.on_attempt(attempt);
+        if planted!(ZombieCommits) {
+            self.stop();
+            self.newest = attempt;
+        }
         self.deployed = attempt;
         self.discard_copies(attempt, restored.unwrap_or_default());
         let locations: BTreeMap<_, _> = locations.into_iter().collect();

@@ -6,6 +6,9 @@ use floodmark::{Attempt, CheckpointId, RuntimeEvent, SubtaskId};
 
 use super::{Check, Names};
 
+/// One subtask of one sink.
+type Sink = (SubtaskId, String);
+
 /// Follows every transaction from pre-commit to commit.
 #[derive(Debug)]
 pub struct TwoPhase {
@@ -13,7 +16,7 @@ pub struct TwoPhase {
     /// Complete checkpoints and the attempt whose state they hold.
     manifests: BTreeMap<CheckpointId, Option<Attempt>>,
     /// Prepared transactions that were not committed, with the attempt that prepared them.
-    prepared: BTreeMap<(SubtaskId, CheckpointId), BTreeSet<Attempt>>,
+    prepared: BTreeMap<(Sink, CheckpointId), BTreeSet<Attempt>>,
     /// The last notification that each subtask heard.
     notified: BTreeMap<(Attempt, SubtaskId), CheckpointId>,
 }
@@ -31,11 +34,11 @@ impl TwoPhase {
 
     fn on_commit(
         &mut self,
-        subtask: SubtaskId,
+        sink: Sink,
         checkpoint: CheckpointId,
         notified: CheckpointId,
     ) -> Result<(), String> {
-        let name = self.names.of(subtask);
+        let name = self.name_of(&sink);
         if notified < checkpoint {
             return Err(format!(
                 "{name} committed its transaction of {checkpoint} when only {notified} was complete"
@@ -47,7 +50,7 @@ impl TwoPhase {
                  is stored"
             ));
         }
-        self.prepared.remove(&(subtask, checkpoint));
+        self.prepared.remove(&(sink, checkpoint));
         Ok(())
     }
 
@@ -60,15 +63,21 @@ impl TwoPhase {
         checkpoint: CheckpointId,
     ) -> Result<(), String> {
         let before = self.notified.insert((attempt, subtask), checkpoint).unwrap_or_default();
-        let mut ours = self.prepared.range((subtask, CheckpointId(0))..=(subtask, before));
-        match ours.find(|(_, attempts)| attempts.contains(&attempt)) {
-            Some(((_, epoch), _)) => Err(format!(
+        let mut overdue = self.prepared.iter().filter(|((sink, epoch), attempts)| {
+            sink.0 == subtask && *epoch <= before && attempts.contains(&attempt)
+        });
+        match overdue.next() {
+            Some(((sink, epoch), _)) => Err(format!(
                 "{} was told that {before} is complete, and has not committed its transaction of \
                  {epoch} when it hears of {checkpoint}",
-                self.names.of(subtask),
+                self.name_of(sink),
             )),
             None => Ok(()),
         }
+    }
+
+    fn name_of(&self, sink: &Sink) -> String {
+        format!("sink {} in {}", sink.1, self.names.of(sink.0))
     }
 
     /// Returns whether a stored manifest covers what `attempt` prepared for `checkpoint`.
@@ -93,11 +102,14 @@ impl Check for TwoPhase {
                 // A manifest whose writer died before it could say so.
                 self.manifests.entry(*checkpoint).or_default();
             }
-            RuntimeEvent::TransactionPrepared { attempt, subtask, checkpoint } => {
-                self.prepared.entry((*subtask, *checkpoint)).or_default().insert(*attempt);
+            RuntimeEvent::TransactionPrepared { attempt, subtask, operator, checkpoint } => {
+                let sink = (*subtask, operator.clone());
+                self.prepared.entry((sink, *checkpoint)).or_default().insert(*attempt);
             }
-            RuntimeEvent::TransactionCommitted { subtask, checkpoint, notified, .. } => {
-                self.on_commit(*subtask, *checkpoint, *notified)?;
+            RuntimeEvent::TransactionCommitted {
+                subtask, operator, checkpoint, notified, ..
+            } => {
+                self.on_commit((*subtask, operator.clone()), *checkpoint, *notified)?;
             }
             RuntimeEvent::CheckpointNotified { attempt, subtask, checkpoint } => {
                 self.on_notified(*attempt, *subtask, *checkpoint)?;
@@ -108,12 +120,12 @@ impl Check for TwoPhase {
     }
 
     fn on_end(&mut self) -> Result<(), String> {
-        for ((subtask, checkpoint), attempts) in &self.prepared {
+        for ((sink, checkpoint), attempts) in &self.prepared {
             if self.is_durable(*checkpoint, attempts) {
                 return Err(format!(
                     "the transaction of {checkpoint} of {} is covered by a manifest and was never \
                      committed",
-                    self.names.of(*subtask),
+                    self.name_of(sink),
                 ));
             }
         }
