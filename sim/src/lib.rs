@@ -10,7 +10,8 @@
 //!        ├─ links: latency, loss, repetition, reordering, partition, reset
 //!        ├─ object store: delay, failure, doubt
 //!        ├─ choices: what could go either way, by name; a tape overrides them
-//!        └─ trace: a hash over everything, and the last events in words
+//!        ├─ trace: a hash over everything, and the last events in words
+//!        └─ chronicle: everything that happened, on request
 //! ```
 //!
 //! Nothing here knows what the nodes compute. A frame has a kind and an observation has a label, and
@@ -23,6 +24,7 @@ compile_error!(
 );
 
 mod choice;
+mod chronicle;
 mod disk;
 mod fault;
 mod incident;
@@ -38,6 +40,7 @@ mod trace;
 mod world;
 
 pub use choice::{RecordedChoice, Tape};
+pub use chronicle::{Chronicle, FrameId, Happening, What};
 pub use disk::DiskFate;
 pub use fault::{
     Direction, Effect, EventSelector, Fault, FaultPlan, LinkSelector, Operation, PlannedFault,
@@ -46,6 +49,7 @@ pub use fault::{
 pub use incident::{FrameFate, Incident};
 pub use network::LinkProfile;
 pub use node::NodeId;
+
 pub use run::{Outcome, RunError, RunOptions, Seed, run};
 pub use store::StoreEffect;
 pub use trace::LogEntry;

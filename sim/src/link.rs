@@ -49,7 +49,8 @@ pub(crate) enum Item {
 
 /// What a receiver finds.
 pub(crate) enum Arrival {
-    Frame(Bytes),
+    /// A frame: its kind, its number on the link, and its content.
+    Frame(&'static str, u64, Bytes),
     End,
     Broken,
     /// Nothing before this moment.
@@ -151,14 +152,14 @@ impl Link {
         if is_held(kind) {
             return Arrival::None;
         }
-        let (_, item) = self.queue.pop_first().expect("the first entry was just seen");
+        let ((_, number), item) = self.queue.pop_first().expect("the first entry was just seen");
         match item {
-            Item::Frame(_, payload) => {
+            Item::Frame(kind, payload) => {
                 self.size -= payload.len();
                 if let Some(sender) = self.sender.take() {
                     sender.wake();
                 }
-                Arrival::Frame(payload)
+                Arrival::Frame(kind, number, payload)
             }
             Item::End => Arrival::End,
             Item::Reset => {

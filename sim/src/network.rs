@@ -16,7 +16,7 @@ use madsim::time::Sleep;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    FrameFate, Incident, NodeId,
+    FrameFate, FrameId, Incident, NodeId, What,
     link::{Arrival, CLOSE, Item, Link},
     node::{Condition, Life, Node, is_alive},
     rule::FrameView,
@@ -99,6 +99,10 @@ impl State {
         } else if is_held {
             let (from, to) = (self.name(from.node), self.name(to.node));
             self.incidents.add(Incident::FrameHeld { from, to, kind: kind.0 });
+        }
+        if self.records_frame(kind.0, fate) {
+            let (frame, to) = (FrameId { link: actor, number }, self.name(to.node));
+            self.record(now, from.node, || What::Sent { frame, kind: kind.0, to, fate });
         }
         // Long enough to arrive after a failover, now and then.
         let overtaken = match fate {
@@ -263,8 +267,13 @@ impl FrameReceiver for ReceiverHalf {
             let actor = frame.actor;
             let is_held = |kind| !rules.is_empty() && rules.is_held(FrameView { kind, ..frame });
             match link.receive(now, is_held) {
-                Arrival::Frame(payload) => {
+                Arrival::Frame(kind, number, payload) => {
+                    let (from, to) = (link.from.node, link.to.node);
                     state.trace.add("arrival", now, &[actor, payload.len() as u64]);
+                    if state.records_frame(kind, FrameFate::Deliver) {
+                        let (frame, from) = (FrameId { link: actor, number }, state.name(from));
+                        state.record(now, to, || What::Arrived { frame, kind, from });
+                    }
                     return Poll::Ready(Some(Ok(payload)));
                 }
                 Arrival::End => return Poll::Ready(None),

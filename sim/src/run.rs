@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    LinkProfile, LogEntry, Tape, World,
+    Chronicle, LinkProfile, LogEntry, Tape, World,
     choice::Choices,
+    chronicle::Chronicler,
     panics,
     world::{Shared, State},
 };
@@ -38,6 +39,9 @@ pub struct RunOptions {
     pub is_recorded: bool,
     /// Whether the outcome has the last events in words. Slower.
     pub is_verbose: bool,
+    /// Keeps a chronicle, in which frames of these kinds are left out unless a fault strikes them.
+    /// Slower.
+    pub chronicle: Option<&'static [&'static str]>,
     /// How long frames take.
     pub links: LinkProfile,
     /// Events after which the run is given up: it does not get anywhere.
@@ -57,6 +61,7 @@ impl RunOptions {
             tape: None,
             is_recorded: false,
             is_verbose: false,
+            chronicle: None,
             links: LinkProfile::default(),
             event_budget: 10_000_000,
             time_max: Duration::from_secs(3_600),
@@ -80,6 +85,8 @@ pub struct Outcome<T> {
     pub tape: Tape,
     /// The last events in words, if the run was verbose.
     pub log: Vec<LogEntry>,
+    /// What happened, if a chronicle was kept.
+    pub chronicle: Chronicle,
 }
 
 /// Why a run did not end well.
@@ -161,6 +168,7 @@ where
             virtual_time: Duration::ZERO,
             tape: Tape::default(),
             log: Vec::new(),
+            chronicle: Chronicle::default(),
         },
     }
 }
@@ -174,8 +182,8 @@ where
     let schedule = choices.choose("schedule", 0);
     // Nothing on this thread may hash before: the executor seeds the thread's hash maps.
     let runtime = Runtime::with_seed_and_config(schedule, madsim::Config::default());
-    let RunOptions { is_verbose, links, event_budget, .. } = options;
-    let state = State::new(choices, links, event_budget).verbose(is_verbose);
+    let RunOptions { is_verbose, chronicle, links, event_budget, .. } = options;
+    let state = State::new(choices, links, event_budget).verbose(is_verbose).chronicle(chronicle);
     let apart = runtime.create_node().name("world").build();
     let time = runtime.block_on(async { TimeHandle::current() });
     let shared = Shared::new(state, time, apart);
@@ -190,7 +198,7 @@ where
     let empty = State::new(Choices::new(0, None, false), LinkProfile::default(), 0);
     let state = std::mem::replace(&mut *shared.lock(), empty);
     shared.forget_listeners();
-    let State { mut trace, choices, ended_at, .. } = state;
+    let State { mut trace, choices, ended_at, chronicler, .. } = state;
     Outcome {
         result,
         hash: trace.hash(),
@@ -198,6 +206,7 @@ where
         virtual_time: ended_at.expect("the run has ended"),
         tape: choices.into_tape(),
         log: trace.take_log(),
+        chronicle: chronicler.map(Chronicler::finish).unwrap_or_default(),
     }
 }
 

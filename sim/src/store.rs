@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    Effect, Incident, NodeId, Operation,
+    Effect, Incident, NodeId, Operation, What,
     node::Life,
     rule::OperationView,
     world::{Shared, State},
@@ -126,6 +126,19 @@ enum Fate {
     Doubt(Option<Duration>),
 }
 
+impl Fate {
+    /// Returns what the operation does, if it does not simply work.
+    fn effect(&self) -> Option<Effect> {
+        match self {
+            Self::Works => None,
+            Self::Fails => Some(Effect::Before),
+            Self::Doubt(None) => Some(Effect::Never),
+            Self::Doubt(Some(Duration::ZERO)) => Some(Effect::After),
+            Self::Doubt(Some(_)) => Some(Effect::Later),
+        }
+    }
+}
+
 impl State {
     fn course_of(&mut self, life: Life, key: &str, operation: Operation) -> Course {
         let actor = life.node.0 as u64;
@@ -178,6 +191,10 @@ impl Shared {
         }
         let answer = state.store.apply(key, request);
         let is_effect = !matches!(operation, Operation::Get | Operation::List) && answer.is_ok();
+        if is_effect {
+            let change = || What::StoreChanged { operation, key: key.to_owned() };
+            state.record(now, life.node, change);
+        }
         let content = state.store.objects.get(key).cloned();
         let size = content.as_ref().map_or(0, |content| content.len() as u64);
         let numbers = [actor, xxh3_64(key.as_bytes()), size, u64::from(answer.is_ok())];
@@ -201,7 +218,8 @@ impl Shared {
         key: &str,
         request: Request,
     ) -> BoxFuture<Result<Answer, StoreError>> {
-        let course = self.lock().course_of(life, key, request.operation());
+        let operation = request.operation();
+        let course = self.lock().course_of(life, key, operation);
         let (answer, answered) = oneshot::channel();
         let (shared, owned) = (self.clone(), key.to_owned());
         self.spawn_apart(async move {
@@ -209,6 +227,11 @@ impl Shared {
             let failed =
                 |reason: &str| StoreError::Failed { key: key.clone(), reason: reason.to_owned() };
             shared.sleep_until(shared.now() + course.before).await;
+            if let Some(effect) = course.fate.effect() {
+                let (now, key) = (shared.now(), key.clone());
+                let failed = || What::StoreFailed { operation, key, effect };
+                shared.lock().record(now, life.node, failed);
+            }
             let result = match course.fate {
                 Fate::Works => shared.apply(life, &key, request),
                 Fate::Fails => Err(failed("the store is not available")),

@@ -18,8 +18,9 @@ use madsim::{
 };
 
 use crate::{
-    DiskFate, LinkProfile, NodeId, RunError, StoreEffect,
+    DiskFate, FrameFate, Happening, LinkProfile, NodeId, RunError, StoreEffect, What,
     choice::Choices,
+    chronicle::Chronicler,
     disk::Disk,
     incident::{Incident, Incidents},
     machine::SimMachine,
@@ -53,6 +54,7 @@ pub(crate) struct State {
     pub(crate) event_budget: u64,
     /// When the run ended.
     pub(crate) ended_at: Option<Duration>,
+    pub(crate) chronicler: Option<Chronicler>,
     is_verbose: bool,
     faults: Faults,
 }
@@ -106,6 +108,7 @@ impl State {
             on_failure: None,
             event_budget,
             ended_at: None,
+            chronicler: None,
             is_verbose: false,
             faults: Faults::default(),
         }
@@ -113,6 +116,11 @@ impl State {
 
     pub(crate) fn verbose(self, is_verbose: bool) -> Self {
         Self { is_verbose, ..self }
+    }
+
+    /// Keeps a chronicle, with frames of some kinds left out.
+    pub(crate) fn chronicle(self, quiet_kinds: Option<&'static [&'static str]>) -> Self {
+        Self { chronicler: quiet_kinds.map(Chronicler::new), ..self }
     }
 
     pub(crate) fn name(&self, node: NodeId) -> Arc<str> {
@@ -133,6 +141,27 @@ impl State {
             let name = self.name(node);
             self.trace.log(now, &name, text());
         }
+    }
+
+    /// Adds to the chronicle, if one is kept.
+    pub(crate) fn record(&mut self, at: Duration, node: NodeId, what: impl FnOnce() -> What) {
+        if self.chronicler.is_some() {
+            let node = Some(self.name(node));
+            self.record_apart(Happening { at, node, what: what() });
+        }
+    }
+
+    /// Adds what may have happened on no node to the chronicle, if one is kept.
+    pub(crate) fn record_apart(&mut self, happening: Happening) {
+        if let Some(chronicler) = &mut self.chronicler {
+            chronicler.add(happening);
+        }
+    }
+
+    /// Returns whether the chronicle has a place for a frame.
+    pub(crate) fn records_frame(&self, kind: &str, fate: FrameFate) -> bool {
+        let chronicler = self.chronicler.as_ref();
+        chronicler.is_some_and(|kept| fate != FrameFate::Deliver || !kept.is_quiet(kind))
     }
 
     fn fail(&mut self, failure: RunError) {
@@ -209,6 +238,10 @@ impl Shared {
         if state.is_alive(life) {
             state.trace.add("panic", now, &[life.node.0 as u64]);
             state.log(now, life.node, || format!("task {task} panics: {words}"));
+            state.record(now, life.node, || What::Panicked {
+                task: task.to_owned(),
+                message: words,
+            });
         }
     }
 
@@ -231,6 +264,7 @@ impl Shared {
             state.trace.add(label, at, &[life.node.0 as u64]);
             observation.feed(state.trace.hasher());
             state.log(at, life.node, || format!("{observation:?}"));
+            state.record(at, life.node, || What::Observed(observation.keep()));
             let name = state.name(life.node);
             state.faults.on_observation(&name, observation);
             name
@@ -393,6 +427,7 @@ impl World {
             state.log(now, node, || "crashes".to_owned());
             let name = state.name(node);
             state.incidents.add(Incident::Crashed { node: name });
+            state.record(now, node, || What::Crashed);
             let is_silent = state.is_silent_death(node);
             let refused = if is_silent { Vec::new() } else { state.break_links_of(life, now) };
             (handle, refused)
@@ -424,6 +459,7 @@ impl World {
             state.trace.add("restart", now, &[node.0 as u64]);
             state.log(now, node, || format!("starts again {disk}"));
             state.incidents.add(Incident::Restarted { node: name });
+            state.record(now, node, || What::Restarted { disk });
             // Its new life knows nothing of the old connections, and says so.
             state.break_links_of(old, now)
         };
@@ -433,7 +469,7 @@ impl World {
 
     /// Stops a node in the middle of whatever it does. It will not notice.
     pub fn pause(&self, node: NodeId) {
-        let slept = self.set_condition(node, Condition::Running, Condition::Paused, "falls asleep");
+        let slept = self.set_condition(node, Condition::Running, Condition::Paused);
         if let Some(handle) = slept {
             Handle::current().pause(handle.id());
         }
@@ -441,20 +477,14 @@ impl World {
 
     /// Lets a paused node go on.
     pub fn resume(&self, node: NodeId) {
-        let woke = self.set_condition(node, Condition::Paused, Condition::Running, "wakes up");
+        let woke = self.set_condition(node, Condition::Paused, Condition::Running);
         if let Some(handle) = woke {
             Handle::current().resume(handle.id());
         }
     }
 
     /// Changes how a node is. Returns its handle if it was as expected.
-    fn set_condition(
-        &self,
-        node: NodeId,
-        from: Condition,
-        to: Condition,
-        text: &str,
-    ) -> Option<NodeHandle> {
+    fn set_condition(&self, node: NodeId, from: Condition, to: Condition) -> Option<NodeHandle> {
         let now = self.now();
         let mut state = self.shared.lock();
         if state.nodes[node.0].condition != from {
@@ -462,12 +492,17 @@ impl World {
         }
         state.nodes[node.0].condition = to;
         state.trace.add("condition", now, &[node.0 as u64, to as u64]);
+        let (text, what) = match to {
+            Condition::Paused => ("falls asleep", What::Paused),
+            Condition::Running | Condition::Dead => ("wakes up", What::Resumed),
+        };
         state.log(now, node, || text.to_owned());
         let node_name = state.name(node);
         state.incidents.add(match to {
             Condition::Paused => Incident::FellAsleep { node: node_name },
             Condition::Running | Condition::Dead => Incident::Woke { node: node_name },
         });
+        state.record(now, node, || what);
         Some(state.nodes[node.0].handle.clone())
     }
 

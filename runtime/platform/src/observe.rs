@@ -4,6 +4,7 @@ use std::{
     any::Any,
     fmt::Debug,
     hash::{Hash, Hasher},
+    sync::Arc,
 };
 
 /// Something that happened in the runtime: a value with a label.
@@ -22,11 +23,14 @@ pub trait Observation: Any + Debug + Send + Sync {
 
     /// Returns the value itself, for those who know its type.
     fn as_any(&self) -> &dyn Any;
+
+    /// Returns a copy of the value, for those who keep it.
+    fn keep(&self) -> Arc<dyn Observation>;
 }
 
 impl<T> Observation for T
 where
-    T: Any + Debug + Hash + Send + Sync,
+    T: Any + Clone + Debug + Hash + Send + Sync,
     for<'a> &'a T: Into<&'static str> + Into<Vec<(&'static str, u64)>>,
 {
     fn label(&self) -> &'static str {
@@ -43,6 +47,10 @@ where
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+
+    fn keep(&self) -> Arc<dyn Observation> {
+        Arc::new(self.clone())
     }
 }
 

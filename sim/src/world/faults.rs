@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    DiskFate, EventSelector, Fault, FaultPlan, FrameFate, Incident, LinkSelector, NodeId,
-    PlannedFault, When, World,
+    DiskFate, EventSelector, Fault, FaultPlan, FrameFate, Happening, Incident, LinkSelector,
+    NodeId, PlannedFault, What, When, World,
     node::Condition,
     rule::{FrameView, Rule},
 };
@@ -98,10 +98,18 @@ impl World {
                 let has_come = world.await_moment(moment).await;
                 world.shared.lock().faults.pending_count -= 1;
                 if has_come && !world.shared.lock().faults.is_healed {
+                    world.record(What::FaultBegan { number, fault: what.clone() });
                     world.inflict(number, what).await;
+                    world.record(What::FaultEnded { number });
                 }
             });
         }
+    }
+
+    /// Adds what happened on no node to the chronicle, if one is kept.
+    fn record(&self, what: What) {
+        let at = self.now();
+        self.shared.lock().record_apart(Happening { at, node: None, what });
     }
 
     /// Returns whether a fault is in force or still to come.
@@ -125,6 +133,7 @@ impl World {
     /// Ends all faults: nothing is lost or late any more, everybody is awake, and no fault follows.
     pub fn heal(&self) {
         let now = self.now();
+        self.record(What::Healed);
         let (paused, dead) = {
             let mut state = self.shared.lock();
             state.rules.clear();

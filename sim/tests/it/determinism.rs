@@ -13,7 +13,7 @@ use crate::{Said, accepted, at, connected, frame, millis, options, schedule};
 
 /// A story in which everything happens: nodes pass a number on, store and observe it, and are struck
 /// by every kind of fault.
-async fn everything(world: World) -> u64 {
+pub(crate) async fn everything(world: World) -> u64 {
     const LASTS: Duration = Duration::from_millis(700);
     for number in 0..3_u16 {
         world.add_node(&format!("node-{number}"), move |machine| {

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use floodmark_platform::{Address, Connection, Frame, FrameKind, Machine};
 use floodmark_sim::{Fault, FaultPlan, Outcome, PlannedFault, RunOptions, Seed, When, World, run};
 
+mod chronicle;
 mod determinism;
 mod limits;
 mod links;
@@ -19,7 +20,7 @@ mod nodes;
 mod store;
 
 /// An observation.
-#[derive(Debug, Hash)]
+#[derive(Clone, Debug, Hash)]
 struct Said(u64);
 
 impl From<&Said> for &'static str {
