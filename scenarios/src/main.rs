@@ -14,6 +14,8 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use command::bugs::BugsArguments;
+#[cfg(feature = "planted-bugs")]
+use floodmark::platform::{PlantedBug, plant};
 use floodmark_scenarios::{
     ReplayFile, RunOptions, RunReport, Scenario, catalog, run,
     sweep::{ScenarioSummary, SweepOptions, SweepSummary, Totals, distinct_failures, sweep},
@@ -33,6 +35,10 @@ const FAILURES: &str = "target/floodmark-failures";
     about = "Stories of a stream processor's cluster, seed by seed"
 )]
 struct Arguments {
+    /// Plants a bug in the runtime first, by its name.
+    #[cfg(feature = "planted-bugs")]
+    #[arg(long, global = true, value_name = "NAME", value_parser = parse_bug)]
+    plant: Option<PlantedBug>,
     #[command(subcommand)]
     command: Command,
 }
@@ -94,8 +100,18 @@ fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
     if range.is_empty() { Err(format!("{text:?} has no seed in it")) } else { Ok(range) }
 }
 
+#[cfg(feature = "planted-bugs")]
+fn parse_bug(name: &str) -> Result<PlantedBug, String> {
+    let mut bugs = PlantedBug::ALL.iter();
+    let bug = bugs.find(|bug| format!("{bug:?}") == name);
+    bug.copied().ok_or_else(|| format!("there is no such bug; there are: {:?}", PlantedBug::ALL))
+}
+
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let arguments = Arguments::parse();
+    #[cfg(feature = "planted-bugs")]
+    plant(arguments.plant);
+    let result = match arguments.command {
         Command::List { json } => {
             list(json);
             Ok(true)

@@ -71,7 +71,9 @@ pub const COMMIT: &str = match option_env!("FLOODMARK_COMMIT") {
 impl RunReport {
     /// Returns the command that repeats the run.
     pub fn command(&self) -> String {
-        format!("cargo run --release -- run {} --seed {}", self.scenario, self.seed)
+        let (features, plant) = planting();
+        let Self { scenario, seed, .. } = self;
+        format!("cargo run --release {features}-- run {scenario} --seed {seed}{plant}")
     }
 
     /// Returns the run as one JSON object.
@@ -97,6 +99,21 @@ impl RunReport {
             "command": self.command(),
         })
     }
+}
+
+/// Returns what a command has to say, before and after its `--`, to plant the bug that is planted.
+#[cfg(feature = "planted-bugs")]
+pub(crate) fn planting() -> (&'static str, String) {
+    match floodmark::platform::planted() {
+        Some(bug) => ("--features planted-bugs ", format!(" --plant {bug:?}")),
+        None => ("", String::new()),
+    }
+}
+
+/// Returns nothing: no bug can be planted.
+#[cfg(not(feature = "planted-bugs"))]
+pub(crate) fn planting() -> (&'static str, String) {
+    ("", String::new())
 }
 
 /// A failure ends with the command that runs it again, ready to paste.

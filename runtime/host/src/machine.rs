@@ -176,7 +176,7 @@ pub(crate) mod tests {
         machine(options_in(directory)).unwrap()
     }
 
-    #[derive(Debug, Hash)]
+    #[derive(Clone, Debug, Hash)]
     struct Opened(u8);
 
     impl From<&Opened> for &'static str {

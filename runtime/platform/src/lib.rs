@@ -28,7 +28,7 @@ pub use network::{
 pub use object_store::{ObjectEntry, ObjectStore, StoreError};
 pub use observe::{Observation, Observe};
 #[cfg(feature = "planted-bugs")]
-pub use planted::{PlantedBug, plant};
+pub use planted::{PlantedBug, plant, planted};
 pub use tasks::{Abort, TaskError, TaskHandle, Tasks};
 
 /// A boxed future, as the object-safe traits of this crate return it.

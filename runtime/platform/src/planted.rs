@@ -26,7 +26,7 @@ macro_rules! planted {
 }
 
 #[cfg(feature = "planted-bugs")]
-pub use switch::{PlantedBug, plant};
+pub use switch::{PlantedBug, plant, planted};
 
 #[cfg(feature = "planted-bugs")]
 mod switch {
@@ -38,6 +38,11 @@ mod switch {
     /// Switches a bug on, and the one before it off.
     pub fn plant(bug: Option<PlantedBug>) {
         PLANTED.store(bug.map_or(0, |bug| bug as u8 + 1), Ordering::Relaxed);
+    }
+
+    /// Returns the bug that is switched on.
+    pub fn planted() -> Option<PlantedBug> {
+        PlantedBug::ALL.iter().copied().find(|bug| bug.is_planted())
     }
 
     macro_rules! bugs {

@@ -1,5 +1,7 @@
 //! A chronicle tells everything that happened, and changes nothing.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test is about a few kinds of happening")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use floodmark_sim::{Chronicle, FrameFate, FrameId, Outcome, RunOptions, What, run};
