@@ -1,35 +1,101 @@
 //! All scenarios.
 
+pub mod blackout;
 pub mod calm;
 pub mod chaos;
 pub mod coordinator_crash;
+pub mod crash_after_alignment;
+pub mod crash_before_alignment;
+pub mod crash_before_manifest;
+pub mod crash_before_notification;
+pub mod crash_during_restore;
+pub mod crash_while_aligning;
+pub mod deaf_coordinator;
+pub mod deaf_worker;
+pub mod empty_epochs;
 pub mod flights;
 pub mod late_events;
 pub mod local_recovery;
+pub mod lost_acknowledgement;
 pub mod lost_barrier;
+pub mod lost_notification;
+pub mod lost_trigger;
+pub mod manifest_in_doubt;
 pub mod partition;
+pub mod single_checkpoint;
+pub mod sink_errors;
+pub mod skewed_clocks;
+pub mod slow_store;
 pub mod two_coordinators;
+pub mod unruly_frames;
+pub mod upload_errors;
 pub mod worker_crash;
+pub mod zombie_commit;
 pub mod zombie_worker;
 
 use crate::Scenario;
 
-/// Every scenario, in the order in which `list` shows them.
+/// Every scenario, in the order in which `list` shows them: those of a group stand together.
 pub const ALL: &[&Scenario] = &[
     &flights::SCENARIO,
     &calm::SCENARIO,
-    &worker_crash::SCENARIO,
-    &coordinator_crash::SCENARIO,
-    &lost_barrier::SCENARIO,
-    &partition::SCENARIO,
-    &zombie_worker::SCENARIO,
-    &two_coordinators::SCENARIO,
-    &local_recovery::SCENARIO,
-    &late_events::SCENARIO,
     &chaos::SCENARIO,
+    &crash_before_alignment::SCENARIO,
+    &crash_while_aligning::SCENARIO,
+    &crash_after_alignment::SCENARIO,
+    &lost_trigger::SCENARIO,
+    &lost_barrier::SCENARIO,
+    &lost_acknowledgement::SCENARIO,
+    &crash_before_manifest::SCENARIO,
+    &manifest_in_doubt::SCENARIO,
+    &crash_before_notification::SCENARIO,
+    &lost_notification::SCENARIO,
+    &worker_crash::SCENARIO,
+    &crash_during_restore::SCENARIO,
+    &zombie_worker::SCENARIO,
+    &zombie_commit::SCENARIO,
+    &coordinator_crash::SCENARIO,
+    &two_coordinators::SCENARIO,
+    &blackout::SCENARIO,
+    &local_recovery::SCENARIO,
+    &partition::SCENARIO,
+    &deaf_coordinator::SCENARIO,
+    &deaf_worker::SCENARIO,
+    &unruly_frames::SCENARIO,
+    &slow_store::SCENARIO,
+    &upload_errors::SCENARIO,
+    &single_checkpoint::SCENARIO,
+    &late_events::SCENARIO,
+    &skewed_clocks::SCENARIO,
+    &empty_epochs::SCENARIO,
+    &sink_errors::SCENARIO,
 ];
 
 /// Returns the scenario `name`.
 pub fn find(name: &str) -> Option<&'static Scenario> {
     ALL.iter().copied().find(|scenario| scenario.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn stories_of_a_group_stand_together_and_have_names_of_their_own() {
+        let mut groups: Vec<_> = ALL.iter().map(|scenario| scenario.group).collect();
+        groups.dedup();
+        let distinct: BTreeSet<_> = groups.iter().copied().collect();
+        assert_eq!(groups.len(), distinct.len(), "{groups:?}");
+        let names: BTreeSet<_> = ALL.iter().map(|scenario| scenario.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn every_story_says_what_it_must_reach() {
+        for scenario in ALL {
+            assert!(!scenario.must_reach.is_empty(), "{} asks for nothing", scenario.name);
+        }
+    }
 }

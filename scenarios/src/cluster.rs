@@ -52,11 +52,18 @@ pub fn worker(number: u16) -> String {
     format!("worker-{number}")
 }
 
+/// Returns the checkpoints of a simulated job: they do not wait for long, and a few may fail.
+pub(crate) fn impatient(checkpoints: CheckpointConfig) -> CheckpointConfig {
+    checkpoints
+        .timeout(Duration::from_millis(1_500))
+        .tolerable_failures(3)
+        .local_copies(LocalCopies::Newest)
+}
+
 /// Returns the options of a simulated job: it never gives up, and notices quickly what is wrong.
 pub(crate) fn environment(checkpoints: CheckpointConfig) -> Environment {
-    let checkpoints = checkpoints.timeout(Duration::from_millis(1_500)).tolerable_failures(3);
     Environment::new()
-        .checkpoints(checkpoints.local_copies(LocalCopies::Newest))
+        .checkpoints(checkpoints)
         .restart(RestartStrategy::FixedDelay {
             attempts: u32::MAX,
             delay: Duration::from_millis(100),

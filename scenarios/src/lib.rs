@@ -33,7 +33,7 @@ pub use progress::{NodeProgress, Progress};
 pub use replay_file::{ReplayError, ReplayFile};
 pub use report::{COMMIT, Counts, Failure, RunReport};
 pub use run::{RunOptions, run};
-pub use scenario::{Draw, Scenario};
+pub use scenario::{Draw, Group, Scenario};
 pub use simulation::Simulation;
 
 /// The example of the README, compiled with everything else.

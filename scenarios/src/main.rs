@@ -146,16 +146,26 @@ fn find(name: &str) -> Result<&'static Scenario, String> {
 }
 
 fn list(json: bool) {
-    for Scenario { name, tells, must_reach, .. } in catalog::ALL {
+    let mut last = None;
+    for Scenario { name, group, tells, must_reach, .. } in catalog::ALL {
         if json {
             let probes: Vec<_> = must_reach.iter().map(|probe| probe.name).collect();
             println!(
                 "{}",
-                serde_json::json!({ "scenario": name, "tells": tells, "must_reach": probes })
+                serde_json::json!({
+                    "scenario": name,
+                    "group": group.title(),
+                    "tells": tells,
+                    "must_reach": probes,
+                })
             );
-        } else {
-            println!("{name:18} {tells}");
+            continue;
         }
+        if last != Some(*group) {
+            println!("{}{}", if last.is_some() { "\n" } else { "" }, group.title());
+            last = Some(*group);
+        }
+        println!("  {name:26} {tells}");
     }
 }
 

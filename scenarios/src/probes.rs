@@ -4,9 +4,9 @@
 //! subtasks was aligning*. Those are asked with everything seen so far, as [`Progress`] keeps it.
 
 use floodmark::{RuntimeEvent, SnapshotOrigin, Timestamp};
-use floodmark_sim::Incident;
+use floodmark_sim::{Effect, FrameFate, Incident, Operation};
 
-use crate::Progress;
+use crate::{NodeProgress, Progress, cluster::COORDINATOR};
 
 /// A situation worth reaching.
 #[derive(Clone, Copy)]
@@ -144,3 +144,303 @@ pub const WATERMARK_RESTORED: Probe = Probe::event("watermark_restored", |event|
             if Timestamp::MIN < *watermark
     )
 });
+
+/// Returns the node that dies, if that is what was seen.
+fn victim<'a>(
+    progress: &'a Progress,
+    sighting: Sighting<'a>,
+) -> Option<(&'a str, &'a NodeProgress)> {
+    let Sighting::Incident(Incident::Crashed { node }) = sighting else { return None };
+    progress.nodes.get_key_value(&**node).map(|(name, node)| (name.as_str(), node))
+}
+
+/// Returns whether a fault strikes a frame of a kind in a way.
+fn is_struck(sighting: Sighting<'_>, kind: &str, fate: FrameFate) -> bool {
+    let Sighting::Incident(incident) = sighting else { return false };
+    matches!(incident, Incident::FrameStruck { kind: it, fate: its, .. } if *it == kind && *its == fate)
+}
+
+/// Returns whether an operation on an object ends in a way.
+fn is_refused(sighting: Sighting<'_>, wanted: Operation, part: &str, how: Effect) -> bool {
+    let Sighting::Incident(Incident::OperationStruck { operation, key, effect, .. }) = sighting
+    else {
+        return false;
+    };
+    *operation == wanted && key.contains(part) && *effect == how
+}
+
+/// A worker died when a checkpoint was under way and no barrier had reached it.
+pub const CRASHED_BEFORE_ALIGNMENT: Probe =
+    Probe::moment("crashed_before_alignment", |progress, sighting| {
+        let Some((_, node)) = victim(progress, sighting) else { return false };
+        let Some(checkpoint) = progress.in_flight.last() else { return false };
+        let is_untouched = |subtask| {
+            node.aligning.get(&subtask) != Some(checkpoint)
+                && node.snapshots.get(&subtask) != Some(checkpoint)
+        };
+        let mut receivers = progress.receivers(node).peekable();
+        receivers.peek().is_some() && receivers.all(is_untouched)
+    });
+
+/// A worker died while one of its subtasks waited for barriers.
+pub const CRASHED_WHILE_ALIGNING: Probe =
+    Probe::moment("crashed_while_aligning", |progress, sighting| {
+        let Some((_, node)) = victim(progress, sighting) else { return false };
+        node.aligning.values().any(|checkpoint| progress.in_flight.contains(checkpoint))
+    });
+
+/// A worker died after it had taken a snapshot and before it was stored.
+pub const CRASHED_WHILE_UPLOADING: Probe =
+    Probe::moment("crashed_while_uploading", |progress, sighting| {
+        let Some((_, node)) = victim(progress, sighting) else { return false };
+        node.uploading.iter().any(|(_, checkpoint)| progress.in_flight.contains(checkpoint))
+    });
+
+/// A worker died after it had stored its snapshots and before the checkpoint was complete.
+pub const CRASHED_AFTER_SNAPSHOT: Probe =
+    Probe::moment("crashed_after_snapshot", |progress, sighting| {
+        let Some((_, node)) = victim(progress, sighting) else { return false };
+        node.uploading.is_empty()
+            && node.snapshots.values().any(|checkpoint| progress.in_flight.contains(checkpoint))
+    });
+
+/// A trigger vanished.
+pub const TRIGGER_LOST: Probe =
+    Probe::moment("trigger_lost", |_, seen| is_struck(seen, "trigger", FrameFate::Lose));
+
+/// A trigger came twice.
+pub const TRIGGER_REPEATED: Probe =
+    Probe::moment("trigger_repeated", |_, seen| is_struck(seen, "trigger", FrameFate::Duplicate));
+
+/// A trigger was overtaken.
+pub const TRIGGER_OVERTAKEN: Probe =
+    Probe::moment("trigger_overtaken", |_, seen| is_struck(seen, "trigger", FrameFate::Reorder));
+
+/// An acknowledgement vanished.
+pub const ACKNOWLEDGEMENT_LOST: Probe = Probe::moment("acknowledgement_lost", |_, seen| {
+    is_struck(seen, "acknowledgement", FrameFate::Lose)
+});
+
+/// An acknowledgement came twice.
+pub const ACKNOWLEDGEMENT_REPEATED: Probe = Probe::moment("acknowledgement_repeated", |_, seen| {
+    is_struck(seen, "acknowledgement", FrameFate::Duplicate)
+});
+
+/// An acknowledgement was overtaken.
+pub const ACKNOWLEDGEMENT_OVERTAKEN: Probe =
+    Probe::moment("acknowledgement_overtaken", |_, seen| {
+        is_struck(seen, "acknowledgement", FrameFate::Reorder)
+    });
+
+/// The coordinator was told of a snapshot for which it did not wait.
+pub const ACKNOWLEDGEMENT_IGNORED: Probe = Probe::event("acknowledgement_ignored", |event| {
+    matches!(event, RuntimeEvent::AcknowledgementIgnored { .. })
+});
+
+/// A notification vanished.
+pub const NOTIFICATION_LOST: Probe =
+    Probe::moment("notification_lost", |_, seen| is_struck(seen, "notification", FrameFate::Lose));
+
+/// A notification came twice.
+pub const NOTIFICATION_REPEATED: Probe = Probe::moment("notification_repeated", |_, seen| {
+    is_struck(seen, "notification", FrameFate::Duplicate)
+});
+
+/// A notification was overtaken.
+pub const NOTIFICATION_OVERTAKEN: Probe = Probe::moment("notification_overtaken", |_, seen| {
+    is_struck(seen, "notification", FrameFate::Reorder)
+});
+
+/// The coordinator died when it had every acknowledgement and its manifest was not stored.
+pub const DIED_BEFORE_MANIFEST: Probe =
+    Probe::moment("died_before_manifest", |progress, sighting| {
+        victim(progress, sighting).is_some_and(|(name, _)| name == COORDINATOR)
+            && progress.is_manifest_due()
+    });
+
+/// The coordinator died when its manifest was stored and nobody had been told.
+pub const DIED_BEFORE_NOTIFICATION: Probe =
+    Probe::moment("died_before_notification", |progress, sighting| {
+        victim(progress, sighting).is_some_and(|(name, _)| name == COORDINATOR)
+            && progress.is_notification_due()
+    });
+
+/// An attempt began from a checkpoint whose coordinator did not live to say that it is complete.
+pub const MANIFEST_FOUND: Probe = Probe::moment("manifest_found", |progress, sighting| {
+    let Sighting::Event(_, RuntimeEvent::AttemptStarted { restored: Some(checkpoint), .. }) =
+        sighting
+    else {
+        return false;
+    };
+    !progress.manifests.contains(checkpoint)
+});
+
+/// A manifest was stored, and its coordinator was told that this is in doubt.
+pub const MANIFEST_IN_DOUBT_AND_STORED: Probe =
+    Probe::moment("manifest_in_doubt_and_stored", |_, seen| {
+        is_refused(seen, Operation::PutIfAbsent, "/log/", Effect::After)
+    });
+
+/// A manifest was not stored, and its coordinator was told that this is in doubt.
+pub const MANIFEST_IN_DOUBT_AND_NOT_STORED: Probe =
+    Probe::moment("manifest_in_doubt_and_not_stored", |_, seen| {
+        is_refused(seen, Operation::PutIfAbsent, "/log/", Effect::Never)
+    });
+
+/// A manifest was stored long after its coordinator had been told that this is in doubt.
+pub const MANIFEST_STORED_LATE: Probe = Probe::moment("manifest_stored_late", |_, seen| {
+    is_refused(seen, Operation::PutIfAbsent, "/log/", Effect::Later)
+});
+
+/// A node died while the job was being restored.
+pub const CRASHED_WHILE_RESTORING: Probe =
+    Probe::moment("crashed_while_restoring", |progress, sighting| {
+        victim(progress, sighting).is_some() && progress.is_restoring
+    });
+
+/// A node died while the job was being restored, and that for the second time in the run.
+pub const CRASHED_WHILE_RESTORING_TWICE: Probe =
+    Probe::moment("crashed_while_restoring_twice", |progress, sighting| {
+        victim(progress, sighting).is_some()
+            && progress.is_restoring
+            && 0 < progress.restore_crash_count
+    });
+
+/// A worker woke up with a prepared transaction when the job had moved on.
+pub const WOKE_WITH_TRANSACTION: Probe =
+    Probe::moment("woke_with_transaction", |progress, sighting| {
+        let Sighting::Incident(Incident::Woke { node }) = sighting else { return false };
+        let Some(node) = progress.nodes.get(&**node) else { return false };
+        !node.slept_through.is_empty() && !node.prepared.is_empty()
+    });
+
+/// A worker woke up with a prepared transaction when the job had moved on, and found the message
+/// that this transaction may be committed.
+pub const WOKE_TO_NOTIFICATION: Probe =
+    Probe::moment("woke_to_notification", |progress, sighting| {
+        let Sighting::Incident(Incident::Woke { node }) = sighting else { return false };
+        let Some(node) = progress.nodes.get(&**node) else { return false };
+        let waits = |prepared| node.completed_asleep.range(prepared..).next().is_some();
+        !node.slept_through.is_empty() && node.prepared.iter().any(|(_, epoch)| waits(*epoch))
+    });
+
+/// A heartbeat of a worker could not reach the coordinator.
+pub const WORKER_UNHEARD: Probe = Probe::moment("worker_unheard", |_, sighting| {
+    let Sighting::Incident(Incident::FrameHeld { to, kind, .. }) = sighting else { return false };
+    **to == *COORDINATOR && *kind == "heartbeat"
+});
+
+/// Something of the coordinator could not reach a worker.
+pub const COORDINATOR_UNHEARD: Probe = Probe::moment("coordinator_unheard", |_, sighting| {
+    let Sighting::Incident(Incident::FrameHeld { from, .. }) = sighting else { return false };
+    **from == *COORDINATOR
+});
+
+/// A checkpoint was given up and a later one completed, in the same attempt.
+pub const COMPLETED_AFTER_ABORT: Probe =
+    Probe::moment("completed_after_abort", |progress, sighting| {
+        matches!(sighting, Sighting::Event(_, RuntimeEvent::ManifestStored { .. }))
+            && !progress.aborted.is_empty()
+    });
+
+/// A checkpoint was completed for which no sink had anything to prepare.
+pub const EMPTY_EPOCH: Probe = Probe::moment("empty_epoch", |progress, sighting| {
+    let Sighting::Event(_, RuntimeEvent::ManifestStored { checkpoint, .. }) = sighting else {
+        return false;
+    };
+    !progress.prepared.contains(checkpoint)
+});
+
+/// A worker died when the last complete checkpoint was one for which no sink had prepared anything.
+pub const CRASHED_AFTER_EMPTY_EPOCH: Probe =
+    Probe::moment("crashed_after_empty_epoch", |progress, sighting| {
+        let newest = progress.manifests.last();
+        victim(progress, sighting).is_some_and(|(_, node)| !node.subtasks.is_empty())
+            && newest.is_some_and(|newest| !progress.prepared.contains(newest))
+    });
+
+/// The date of a clock jumped.
+pub const CLOCK_JUMPED: Probe = Probe::moment("clock_jumped", |_, sighting| {
+    matches!(sighting, Sighting::Incident(Incident::ClockJumped { .. }))
+});
+
+/// A snapshot could not be stored at the first try.
+pub const UPLOAD_REFUSED: Probe = Probe::moment("upload_refused", |_, seen| {
+    is_refused(seen, Operation::Put, "/data/", Effect::Before)
+});
+
+/// A checkpoint was retired, and a node died before the next one began.
+pub const CRASHED_AFTER_RETIREMENT: Probe =
+    Probe::moment("crashed_after_retirement", |progress, sighting| {
+        victim(progress, sighting).is_some() && progress.just_retired.is_some()
+    });
+
+/// The last living worker died.
+pub const ALL_WORKERS_DEAD: Probe = Probe::moment("all_workers_dead", |progress, sighting| {
+    victim(progress, sighting).is_some_and(|(name, _)| name.starts_with("worker"))
+        && progress.living_count("worker") == 1
+});
+
+/// The coordinator and a worker were dead at the same time.
+pub const COORDINATOR_AND_WORKER_DEAD: Probe =
+    Probe::moment("coordinator_and_worker_dead", |progress, sighting| {
+        let Some((name, _)) = victim(progress, sighting) else { return false };
+        let is_dead = |(other, node): (&String, &NodeProgress)| {
+            node.is_dead && (other == COORDINATOR) != (name == COORDINATOR)
+        };
+        progress.nodes.iter().any(is_dead)
+    });
+
+/// A sink could not stage a part.
+pub const STAGING_REFUSED: Probe = Probe::moment("staging_refused", |_, seen| {
+    is_refused(seen, Operation::Put, "/_staged/", Effect::Before)
+});
+
+/// A sink staged a part and was told that this is in doubt.
+pub const STAGING_IN_DOUBT: Probe = Probe::moment("staging_in_doubt", |_, seen| {
+    is_refused(seen, Operation::Put, "/_staged/", Effect::After)
+});
+
+/// A sink could not make a part visible.
+pub const COMMIT_REFUSED: Probe = Probe::moment("commit_refused", |_, seen| {
+    is_refused(seen, Operation::PutIfAbsent, "/part-", Effect::Before)
+});
+
+/// A sink made a part visible and was told that this is in doubt.
+pub const COMMIT_IN_DOUBT_AND_DONE: Probe = Probe::moment("commit_in_doubt_and_done", |_, seen| {
+    is_refused(seen, Operation::PutIfAbsent, "/part-", Effect::After)
+});
+
+/// A sink did not make a part visible and was told that this is in doubt.
+pub const COMMIT_IN_DOUBT_AND_NOT_DONE: Probe =
+    Probe::moment("commit_in_doubt_and_not_done", |_, seen| {
+        is_refused(seen, Operation::PutIfAbsent, "/part-", Effect::Never)
+    });
+
+/// A sink made a part visible long after it had been told that this is in doubt.
+pub const COMMIT_LATE: Probe = Probe::moment("commit_late", |_, seen| {
+    is_refused(seen, Operation::PutIfAbsent, "/part-", Effect::Later)
+});
+
+/// A record was overtaken by those behind it on its channel.
+pub const RECORDS_OVERTAKEN: Probe =
+    Probe::moment("records_overtaken", |_, seen| is_struck(seen, "records", FrameFate::Reorder));
+
+/// What a restored checkpoint promises was committed by the restore.
+pub const COMMITTED_BY_RESTORE: Probe =
+    Probe::moment("committed_by_restore", |progress, sighting| {
+        let Sighting::Event(_, RuntimeEvent::TransactionCommitted { .. }) = sighting else {
+            return false;
+        };
+        progress.is_restoring
+    });
+
+/// A subtask that has a successor committed a transaction.
+pub const COMMITTED_BY_ZOMBIE: Probe =
+    Probe::moment("committed_by_zombie", |progress, sighting| {
+        let Sighting::Event(_, RuntimeEvent::TransactionCommitted { attempt, .. }) = sighting
+        else {
+            return false;
+        };
+        progress.attempt.is_some_and(|latest| *attempt < latest)
+    });

@@ -26,16 +26,18 @@ pub struct Progress {
     pub manifests: BTreeSet<CheckpointId>,
     /// Checkpoints of which at least one subtask was told that they are complete.
     pub notified: BTreeSet<CheckpointId>,
-    /// Checkpoints that were given up.
+    /// Checkpoints that the attempt gave up.
     pub aborted: BTreeSet<CheckpointId>,
+    /// Checkpoints of which at least one sink has prepared a transaction.
+    pub prepared: BTreeSet<CheckpointId>,
+    /// The checkpoint that was retired last, until another one is triggered.
+    pub just_retired: Option<CheckpointId>,
     /// By node.
     pub nodes: BTreeMap<String, NodeProgress>,
     /// Subtasks of the attempt that have begun.
     pub started: BTreeSet<SubtaskId>,
     /// Frames that faults struck, by kind and fate.
     pub struck: BTreeSet<(&'static str, FrameFate)>,
-    /// Checkpoints that were retired.
-    pub retired: BTreeSet<CheckpointId>,
     /// The receiving vertex of each edge.
     targets: BTreeMap<EdgeId, VertexId>,
 }
@@ -51,6 +53,8 @@ pub struct NodeProgress {
     pub prepared: BTreeSet<(SubtaskId, CheckpointId)>,
     /// Snapshots that were taken here and are not yet stored.
     pub uploading: BTreeSet<(SubtaskId, CheckpointId)>,
+    /// The latest checkpoint of which each subtask here took its snapshot.
+    pub snapshots: BTreeMap<SubtaskId, CheckpointId>,
     /// How often it died.
     pub crash_count: u32,
     /// Whether it is dead.
@@ -59,6 +63,8 @@ pub struct NodeProgress {
     pub is_asleep: bool,
     /// Attempts that began elsewhere while it slept.
     pub slept_through: BTreeSet<Attempt>,
+    /// Checkpoints that were completed while it slept, and of which it was told in its sleep.
+    pub completed_asleep: BTreeSet<CheckpointId>,
 }
 
 impl Progress {
@@ -68,9 +74,16 @@ impl Progress {
         Self { targets, ..Self::default() }
     }
 
-    /// Returns how many subtasks wait for barriers on a node.
-    pub fn aligning_count(&self, node: &str) -> usize {
-        self.nodes.get(node).map_or(0, |node| node.aligning.len())
+    /// Returns the subtasks of a node that receive from others.
+    pub fn receivers<'a>(&'a self, node: &'a NodeProgress) -> impl Iterator<Item = SubtaskId> + 'a {
+        let is_target = |subtask: &SubtaskId| self.targets.values().any(|it| *it == subtask.vertex);
+        node.subtasks.iter().copied().filter(is_target)
+    }
+
+    /// Returns how many nodes whose names begin so are not dead.
+    pub fn living_count(&self, prefix: &str) -> usize {
+        let named = self.nodes.iter().filter(|(name, _)| name.starts_with(prefix));
+        named.filter(|(_, node)| !node.is_dead).count()
     }
 
     /// Returns whether all subtasks of the attempt have acknowledged a checkpoint that is neither
@@ -110,7 +123,10 @@ impl Progress {
                 self.nodes.entry(node.to_string()).or_default().is_asleep = true;
             }
             Incident::Woke { node } => {
-                self.nodes.entry(node.to_string()).or_default().is_asleep = false;
+                let node = self.nodes.entry(node.to_string()).or_default();
+                node.is_asleep = false;
+                node.slept_through.clear();
+                node.completed_asleep.clear();
             }
             Incident::FrameStruck { kind, fate, .. } => {
                 self.struck.insert((*kind, *fate));
@@ -141,6 +157,7 @@ impl Progress {
             }
             RuntimeEvent::CheckpointTriggered { checkpoint, .. } => {
                 self.in_flight.insert(*checkpoint);
+                self.just_retired = None;
             }
             RuntimeEvent::BarrierArrived {
                 channel: ChannelId { edge, to, .. },
@@ -157,12 +174,14 @@ impl Progress {
             RuntimeEvent::SnapshotTaken { subtask, checkpoint, .. } => {
                 node.aligning.remove(subtask);
                 node.uploading.insert((*subtask, *checkpoint));
+                node.snapshots.insert(*subtask, *checkpoint);
             }
             RuntimeEvent::SnapshotStored { subtask, checkpoint, .. } => {
                 node.uploading.remove(&(*subtask, *checkpoint));
             }
             RuntimeEvent::TransactionPrepared { subtask, checkpoint, .. } => {
                 node.prepared.insert((*subtask, *checkpoint));
+                self.prepared.insert(*checkpoint);
             }
             RuntimeEvent::TransactionCommitted { subtask, checkpoint, .. } => {
                 node.prepared.remove(&(*subtask, *checkpoint));
@@ -173,6 +192,11 @@ impl Progress {
             RuntimeEvent::ManifestStored { checkpoint, .. } => {
                 self.in_flight.remove(checkpoint);
                 self.manifests.insert(*checkpoint);
+                for node in self.nodes.values_mut().filter(|node| node.is_asleep) {
+                    if node.slept_through.is_empty() {
+                        node.completed_asleep.insert(*checkpoint);
+                    }
+                }
             }
             RuntimeEvent::CheckpointNotified { checkpoint, .. } => {
                 self.notified.insert(*checkpoint);
@@ -182,7 +206,7 @@ impl Progress {
                 self.aborted.insert(*checkpoint);
             }
             RuntimeEvent::CheckpointRetired { checkpoint } => {
-                self.retired.insert(*checkpoint);
+                self.just_retired = Some(*checkpoint);
             }
             _ => {}
         }
@@ -193,6 +217,7 @@ impl Progress {
         self.is_restoring = is_restored;
         self.started.clear();
         self.in_flight.clear();
+        self.aborted.clear();
         for node in self.nodes.values_mut() {
             if node.is_asleep {
                 node.slept_through.insert(attempt);
@@ -200,6 +225,7 @@ impl Progress {
                 node.aligning.clear();
                 node.uploading.clear();
                 node.subtasks.clear();
+                node.snapshots.clear();
                 node.prepared.clear();
             }
         }

@@ -14,6 +14,8 @@ use crate::{
 pub struct Scenario {
     /// Its name on the command line.
     pub name: &'static str,
+    /// What it is about, in the catalog.
+    pub group: Group,
     /// The story in one sentence.
     pub tells: &'static str,
     /// The jobs it is told with; a seed chooses one.
@@ -28,8 +30,29 @@ pub struct Scenario {
     pub must_reach: &'static [Probe],
     /// Simulated time in which the job must be done, once nothing goes wrong any more.
     pub finishes_within: Duration,
+    /// How the job's checkpoints differ from what the seed draws.
+    pub checkpoints: fn(CheckpointConfig) -> CheckpointConfig,
     /// When a second coordinator is started beside the first, if the story has one.
     pub standby_after: Option<fn(seed: u64) -> Duration>,
+}
+
+/// What a story is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// Nothing in particular: calm, and everything at once.
+    Whole,
+    /// What passes through a checkpoint, from the trigger to the notification.
+    Checkpoint,
+    /// Processes that die, sleep, and come back.
+    Process,
+    /// What becomes of frames.
+    Network,
+    /// What becomes of objects.
+    Storage,
+    /// Clocks and event time.
+    Time,
+    /// Where records enter and leave.
+    Edge,
 }
 
 /// A number that a seed decides, by name: naming another one does not change it.
@@ -59,6 +82,21 @@ impl Draw {
     }
 }
 
+impl Group {
+    /// Returns the group's name, for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Whole => "the whole",
+            Self::Checkpoint => "the life of a checkpoint",
+            Self::Process => "processes",
+            Self::Network => "the network",
+            Self::Storage => "the object store",
+            Self::Time => "time",
+            Self::Edge => "sources and sinks",
+        }
+    }
+}
+
 impl Scenario {
     /// Returns the job that `seed` chooses.
     pub fn job(&self, seed: u64) -> &'static ScenarioJob {
@@ -74,7 +112,8 @@ impl Scenario {
         let interval = draw.millis("interval", 150, 600);
         let retained = u32::try_from(1 + draw.below("retained", 3)).expect("at most 3");
         let retained = NonZeroU32::new(retained).expect("at least 1");
-        cluster::environment(CheckpointConfig::every(interval).retain(retained))
+        let checkpoints = CheckpointConfig::every(interval).retain(retained);
+        cluster::environment((self.checkpoints)(cluster::impatient(checkpoints)))
             .parallelism(parallelism)
             .key_groups(16)
             .batch_size(batch_size)

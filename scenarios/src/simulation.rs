@@ -129,8 +129,9 @@ impl<T: Data> Simulation<T> {
     }
 
     fn cluster(&self) -> (Cluster, Collected<T>) {
-        let environment = cluster::environment(CheckpointConfig::every(self.interval))
-            .parallelism(self.parallelism);
+        let environment =
+            cluster::environment(cluster::impatient(CheckpointConfig::every(self.interval)))
+                .parallelism(self.parallelism);
         let results = (self.build)(&environment).collect("simulation-results");
         let job = match environment.build("simulation") {
             Ok(job) => job,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use floodmark_sim::FaultPlan;
 
 use crate::{
-    Scenario,
+    Group, Scenario,
     jobs::{flights, transfers, word_count},
     probes,
 };
@@ -13,6 +13,7 @@ use crate::{
 /// The story above.
 pub const SCENARIO: Scenario = Scenario {
     name: "calm",
+    group: Group::Whole,
     tells: "nothing goes wrong, and checkpoints complete",
     jobs: &[&flights::JOB, &transfers::JOB, &word_count::JOB],
     size: 1_200,
@@ -20,5 +21,6 @@ pub const SCENARIO: Scenario = Scenario {
     faults: |_| FaultPlan::default(),
     must_reach: &[probes::LATE_RECORDS],
     finishes_within: Duration::from_secs(30),
+    checkpoints: |drawn| drawn,
     standby_after: None,
 };

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::{
-    Scenario, faults,
+    Group, Scenario, faults,
     jobs::{flights, transfers, word_count},
     probes,
 };
@@ -14,6 +14,7 @@ use crate::{
 /// The story above.
 pub const SCENARIO: Scenario = Scenario {
     name: "chaos",
+    group: Group::Whole,
     tells: "crashes, sleep, partitions, lost and repeated frames, doubt: each seed draws its own mix",
     jobs: &[&flights::JOB, &transfers::JOB, &word_count::JOB],
     size: 1_600,
@@ -31,5 +32,6 @@ pub const SCENARIO: Scenario = Scenario {
         probes::COMMIT_MADE_GOOD,
     ],
     finishes_within: Duration::from_secs(60),
+    checkpoints: |drawn| drawn,
     standby_after: None,
 };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use floodmark_sim::FaultPlan;
 
 use crate::{
-    Draw, Scenario, cluster,
+    Draw, Group, Scenario, cluster,
     faults::{after, crash},
     jobs::{flights, transfers, word_count},
     probes,
@@ -19,6 +19,7 @@ use crate::{
 /// The story above.
 pub const SCENARIO: Scenario = Scenario {
     name: "coordinator_crash",
+    group: Group::Process,
     tells: "the coordinator dies around the trigger or the commit of a checkpoint, and returns",
     jobs: &[&flights::JOB, &transfers::JOB, &word_count::JOB],
     size: 1_200,
@@ -35,5 +36,6 @@ pub const SCENARIO: Scenario = Scenario {
     },
     must_reach: &[probes::SECOND_TERM, probes::RESTORED],
     finishes_within: Duration::from_secs(60),
+    checkpoints: |drawn| drawn,
     standby_after: None,
 };

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use crate::{Scenario, faults, jobs::flights, probes};
+use crate::{Group, Scenario, faults, jobs::flights, probes};
 
 /// The story above.
 pub const SCENARIO: Scenario = Scenario {
     name: "flights",
+    group: Group::Whole,
     tells: "real departures, late ones among them, under a mix of faults that each seed draws anew",
     jobs: &[&flights::JOB],
     size: 2_000,
@@ -22,5 +23,6 @@ pub const SCENARIO: Scenario = Scenario {
         probes::WORKER_LOST,
     ],
     finishes_within: Duration::from_secs(60),
+    checkpoints: |drawn| drawn,
     standby_after: None,
 };

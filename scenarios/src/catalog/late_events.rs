@@ -8,7 +8,7 @@ use std::time::Duration;
 use floodmark_sim::FaultPlan;
 
 use crate::{
-    Draw, Scenario, cluster,
+    Draw, Group, Scenario, cluster,
     faults::{at, crash},
     jobs::flights,
     probes,
@@ -17,6 +17,7 @@ use crate::{
 /// The story above.
 pub const SCENARIO: Scenario = Scenario {
     name: "late_events",
+    group: Group::Time,
     tells: "records out of order and far too late, while one worker after the other dies",
     jobs: &[&flights::JOB],
     size: 2_000,
@@ -38,5 +39,6 @@ pub const SCENARIO: Scenario = Scenario {
         probes::WORKER_LOST,
     ],
     finishes_within: Duration::from_secs(60),
+    checkpoints: |drawn| drawn,
     standby_after: None,
 };

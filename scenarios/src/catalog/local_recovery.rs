@@ -9,7 +9,7 @@ use std::time::Duration;
 use floodmark_sim::FaultPlan;
 
 use crate::{
-    Draw, Scenario, cluster,
+    Draw, Group, Scenario, cluster,
     faults::{after, crash},
     jobs::{flights, transfers, word_count},
     probes,
@@ -18,6 +18,7 @@ use crate::{
 /// The story above.
 pub const SCENARIO: Scenario = Scenario {
     name: "local_recovery",
+    group: Group::Process,
     tells: "workers lose power after a checkpoint, and restore the copies on their own disks",
     jobs: &[&flights::JOB, &transfers::JOB, &word_count::JOB],
     size: 1_200,
@@ -36,5 +37,6 @@ pub const SCENARIO: Scenario = Scenario {
     },
     must_reach: &[probes::RESTORED, probes::FETCHED_LOCALLY, probes::FETCHED_FROM_STORE],
     finishes_within: Duration::from_secs(60),
+    checkpoints: |drawn| drawn,
     standby_after: None,
 };

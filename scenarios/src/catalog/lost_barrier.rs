@@ -9,7 +9,7 @@ use std::time::Duration;
 use floodmark_sim::{Fault, FaultPlan, LinkSelector};
 
 use crate::{
-    Draw, Scenario, cluster,
+    Draw, Group, Scenario, cluster,
     faults::{at, frames},
     jobs::{flights, transfers, word_count},
     probes,
@@ -18,6 +18,7 @@ use crate::{
 /// The story above.
 pub const SCENARIO: Scenario = Scenario {
     name: "lost_barrier",
+    group: Group::Checkpoint,
     tells: "barriers vanish or are held up for too long, acknowledgements and notifications get lost",
     jobs: &[&flights::JOB, &transfers::JOB, &word_count::JOB],
     size: 1_200,
@@ -48,5 +49,6 @@ pub const SCENARIO: Scenario = Scenario {
         probes::RESTORED,
     ],
     finishes_within: Duration::from_secs(60),
+    checkpoints: |drawn| drawn,
     standby_after: None,
 };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use floodmark_sim::{Direction, Fault, FaultPlan};
 
 use crate::{
-    Draw, Scenario, cluster,
+    Draw, Group, Scenario, cluster,
     faults::at,
     jobs::{flights, transfers, word_count},
     probes,
@@ -17,6 +17,7 @@ use crate::{
 /// The story above.
 pub const SCENARIO: Scenario = Scenario {
     name: "partition",
+    group: Group::Network,
     tells: "a worker is cut off from the coordinator, and another one from its neighbour",
     jobs: &[&flights::JOB, &transfers::JOB, &word_count::JOB],
     size: 1_200,
@@ -37,5 +38,6 @@ pub const SCENARIO: Scenario = Scenario {
     },
     must_reach: &[probes::WORKER_LOST, probes::RESTORED],
     finishes_within: Duration::from_secs(60),
+    checkpoints: |drawn| drawn,
     standby_after: None,
 };

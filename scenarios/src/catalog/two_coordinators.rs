@@ -9,7 +9,7 @@ use std::time::Duration;
 use floodmark_sim::{Fault, FaultPlan};
 
 use crate::{
-    Draw, Scenario, cluster,
+    Draw, Group, Scenario, cluster,
     faults::at,
     jobs::{flights, transfers, word_count},
     probes,
@@ -18,6 +18,7 @@ use crate::{
 /// The story above.
 pub const SCENARIO: Scenario = Scenario {
     name: "two_coordinators",
+    group: Group::Process,
     tells: "a second coordinator is started although the first one is alive, and awake or asleep",
     jobs: &[&flights::JOB, &transfers::JOB, &word_count::JOB],
     size: 1_200,
@@ -33,5 +34,6 @@ pub const SCENARIO: Scenario = Scenario {
     },
     must_reach: &[probes::SECOND_TERM, probes::STEPPED_DOWN, probes::RESTORED],
     finishes_within: Duration::from_secs(60),
+    checkpoints: |drawn| drawn,
     standby_after: Some(|seed| Draw::new(seed).millis("standby", 300, 3_500)),
 };

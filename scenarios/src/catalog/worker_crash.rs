@@ -8,7 +8,7 @@ use std::time::Duration;
 use floodmark_sim::FaultPlan;
 
 use crate::{
-    Draw, Scenario, cluster,
+    Draw, Group, Scenario, cluster,
     faults::{after, at, crash},
     jobs::{flights, transfers, word_count},
     probes,
@@ -17,6 +17,7 @@ use crate::{
 /// The story above.
 pub const SCENARIO: Scenario = Scenario {
     name: "worker_crash",
+    group: Group::Process,
     tells: "workers die while they process, and just after a snapshot",
     jobs: &[&flights::JOB, &transfers::JOB, &word_count::JOB],
     size: 1_200,
@@ -37,5 +38,6 @@ pub const SCENARIO: Scenario = Scenario {
     },
     must_reach: &[probes::RESTORED, probes::WORKER_LOST, probes::TRANSACTION_ABORTED],
     finishes_within: Duration::from_secs(60),
+    checkpoints: |drawn| drawn,
     standby_after: None,
 };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use floodmark_sim::{Fault, FaultPlan};
 
 use crate::{
-    Draw, Scenario, cluster,
+    Draw, Group, Scenario, cluster,
     faults::after,
     jobs::{flights, transfers, word_count},
     probes,
@@ -19,6 +19,7 @@ use crate::{
 /// The story above.
 pub const SCENARIO: Scenario = Scenario {
     name: "zombie_worker",
+    group: Group::Process,
     tells: "a worker sleeps through its own funeral and goes on as if nothing had happened",
     jobs: &[&flights::JOB, &transfers::JOB, &word_count::JOB],
     size: 1_200,
@@ -38,5 +39,6 @@ pub const SCENARIO: Scenario = Scenario {
     },
     must_reach: &[probes::WORKER_LOST, probes::STALE_REFUSED, probes::RESTORED],
     finishes_within: Duration::from_secs(60),
+    checkpoints: |drawn| drawn,
     standby_after: None,
 };

@@ -47,12 +47,34 @@ macro_rules! sweeps {
 sweeps! {
     flights
     calm
-    worker_crash
-    coordinator_crash
-    lost_barrier
-    partition
-    zombie_worker
-    two_coordinators
-    late_events
     chaos
+    crash_before_alignment
+    crash_while_aligning
+    crash_after_alignment
+    lost_trigger
+    lost_barrier
+    lost_acknowledgement
+    crash_before_manifest
+    manifest_in_doubt
+    crash_before_notification
+    lost_notification
+    worker_crash
+    crash_during_restore
+    zombie_worker
+    zombie_commit
+    coordinator_crash
+    two_coordinators
+    blackout
+    local_recovery
+    partition
+    deaf_coordinator
+    deaf_worker
+    unruly_frames
+    slow_store
+    upload_errors
+    single_checkpoint
+    late_events
+    skewed_clocks
+    empty_epochs
+    sink_errors
 }
