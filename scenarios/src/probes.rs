@@ -435,12 +435,10 @@ pub const COMMITTED_BY_RESTORE: Probe =
         progress.is_restoring
     });
 
-/// A subtask that has a successor committed a transaction.
-pub const COMMITTED_BY_ZOMBIE: Probe =
-    Probe::moment("committed_by_zombie", |progress, sighting| {
-        let Sighting::Event(_, RuntimeEvent::TransactionCommitted { attempt, .. }) = sighting
-        else {
-            return false;
-        };
-        progress.attempt.is_some_and(|latest| *attempt < latest)
-    });
+/// A subtask that has a successor was told that its checkpoint is complete.
+pub const ZOMBIE_NOTIFIED: Probe = Probe::moment("zombie_notified", |progress, sighting| {
+    let Sighting::Event(_, RuntimeEvent::CheckpointNotified { attempt, .. }) = sighting else {
+        return false;
+    };
+    progress.attempt.is_some_and(|latest| *attempt < latest)
+});

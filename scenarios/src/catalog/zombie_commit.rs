@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use floodmark_sim::{Fault, FaultPlan, Operation, StoreSelector};
+use floodmark_sim::{Fault, FaultPlan, LinkSelector, Operation, StoreSelector};
 
 use crate::{
     Draw, Group, Scenario, cluster,
@@ -44,13 +44,27 @@ pub const SCENARIO: Scenario = Scenario {
             after_event(acknowledged, 1, draw.millis("delay", 10, 300), pause)
         };
         let number = 1 + u16::try_from(draw.below("worker", 3)).expect("below 3");
-        FaultPlan(vec![after_event(triggered, 1, Duration::ZERO, slow), sleep(number)])
+        // The network holds back the news that its connection is closed, so that it first reads what
+        // was sent before.
+        let hold = Fault::Clog {
+            link: LinkSelector {
+                from: Some(cluster::COORDINATOR.to_owned()),
+                to: Some(cluster::worker(number)),
+                kind: Some("close".to_owned()),
+            },
+            lasts: Duration::from_secs(6),
+        };
+        FaultPlan(vec![
+            after_event(triggered.clone(), 1, Duration::ZERO, slow),
+            after_event(triggered, 1, Duration::ZERO, hold),
+            sleep(number),
+        ])
     },
     must_reach: &[
         probes::WOKE_WITH_TRANSACTION,
         probes::WOKE_TO_NOTIFICATION,
         probes::WORKER_LOST,
-        probes::COMMITTED_BY_ZOMBIE,
+        probes::ZOMBIE_NOTIFIED,
     ],
     finishes_within: Duration::from_secs(60),
     checkpoints: |drawn| drawn,
