@@ -36,6 +36,7 @@ mod panics;
 mod rule;
 mod run;
 mod store;
+mod timer;
 mod trace;
 mod world;
 

@@ -1,6 +1,6 @@
 //! One life of a node, as the code under test sees it.
 
-use std::{future::poll_fn, io, ops::Range, pin::pin, time::Duration};
+use std::{future::poll_fn, io, ops::Range, time::Duration};
 
 use bytes::Bytes;
 use floodmark_platform::{
@@ -15,6 +15,7 @@ use crate::{
     node::Life,
     panics,
     store::{Answer, Request},
+    timer::ClockSleep,
     world::Shared,
 };
 
@@ -39,19 +40,7 @@ impl Clock for SimMachine {
     }
 
     fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
-        let (shared, node) = (self.shared.clone(), self.life.node.0);
-        Box::pin(async move {
-            loop {
-                let (now, clock) = (shared.now(), shared.lock().nodes[node].clock);
-                if deadline <= clock.local(now) {
-                    return;
-                }
-                // A clock that slows down meanwhile makes it sleep again.
-                let mut sleep = pin!(shared.sleep_now());
-                shared.reset(sleep.as_mut(), clock.moment_of(deadline));
-                sleep.await;
-            }
-        })
+        Box::pin(ClockSleep::new(self.shared.clone(), self.life.node.0, deadline))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    pin::Pin,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -12,7 +11,6 @@ use bytes::Bytes;
 use floodmark_platform::{
     Address, BoxFuture, Connection, Frame, FrameReceiver, FrameSender, Listener,
 };
-use madsim::time::Sleep;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
@@ -20,6 +18,7 @@ use crate::{
     link::{Arrival, CLOSE, Item, Link},
     node::{Condition, Life, Node, is_alive},
     rule::FrameView,
+    timer::Timer,
     world::{Shared, State},
 };
 
@@ -195,21 +194,18 @@ struct SenderHalf {
 struct ReceiverHalf {
     shared: Shared,
     link: u64,
-    timer: Option<Timer>,
-}
-
-/// A timer for the next arrival.
-struct Timer {
-    at: Duration,
-    /// Whom it wakes.
-    waker: Waker,
-    sleep: Pin<Box<Sleep>>,
+    /// Wakes it for the next arrival.
+    timer: Timer,
 }
 
 pub(crate) fn halves(shared: &Shared, (out, back): (u64, u64)) -> Connection {
     Connection {
         sender: Box::new(SenderHalf { shared: shared.clone(), link: out }),
-        receiver: Box::new(ReceiverHalf { shared: shared.clone(), link: back, timer: None }),
+        receiver: Box::new(ReceiverHalf {
+            shared: shared.clone(),
+            link: back,
+            timer: Timer::default(),
+        }),
     }
 }
 
@@ -288,30 +284,9 @@ impl FrameReceiver for ReceiverHalf {
                 }
             }
         };
-        self.arm(at, cx);
+        let Self { shared, timer, .. } = self;
+        timer.arm(shared, at, cx);
         Poll::Pending
-    }
-}
-
-impl ReceiverHalf {
-    /// Has the current task woken at `at`.
-    fn arm(&mut self, at: Duration, cx: &mut Context<'_>) {
-        // The executor keeps every timer that was ever polled, so one per moment and task must do.
-        // A receiver that was handed to another task needs one that wakes that one.
-        let is_armed = |timer: &Timer| timer.at == at && timer.waker.will_wake(cx.waker());
-        if self.timer.as_ref().is_some_and(is_armed) {
-            return;
-        }
-        let waker = cx.waker().clone();
-        let mut sleep = match self.timer.take() {
-            Some(timer) => timer.sleep,
-            None => Box::pin(self.shared.sleep_now()),
-        };
-        self.shared.reset(sleep.as_mut(), at);
-        if sleep.as_mut().poll(cx).is_ready() {
-            waker.wake_by_ref();
-        }
-        self.timer = Some(Timer { at, waker, sleep });
     }
 }
 

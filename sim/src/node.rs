@@ -69,14 +69,22 @@ impl NodeClock {
 
     /// Returns what the node's clock shows at virtual time `now`.
     pub(crate) fn local(&self, now: Duration) -> Duration {
-        let passed = nanos(now.saturating_sub(self.since));
+        let passed = now.saturating_sub(self.since);
+        if self.drift_ppm == 0 {
+            return self.local + passed;
+        }
+        let passed = nanos(passed);
         self.local + duration(passed * (MILLION + i128::from(self.drift_ppm)) / MILLION)
     }
 
     /// Returns the first virtual time at which the node's clock shows `local` or more.
     pub(crate) fn moment_of(&self, local: Duration) -> Duration {
+        let passed = local.saturating_sub(self.local);
+        if self.drift_ppm == 0 {
+            return self.since + passed;
+        }
         let rate = MILLION + i128::from(self.drift_ppm);
-        let passed = nanos(local.saturating_sub(self.local)) * MILLION;
+        let passed = nanos(passed) * MILLION;
         self.since + duration((passed + rate - 1) / rate)
     }
 

@@ -73,7 +73,10 @@ struct Inside {
     store_listeners: Mutex<Vec<StoreListener>>,
     incident_listeners: Mutex<Vec<IncidentListener>>,
     time: TimeHandle,
-    start: Instant,
+    /// The executor's zero, which its sleeps are measured from.
+    zero: Instant,
+    /// When the run began.
+    start: Duration,
     /// Runs what belongs to no node and never dies.
     apart: NodeHandle,
 }
@@ -179,7 +182,8 @@ impl Shared {
             listeners: Mutex::default(),
             store_listeners: Mutex::default(),
             incident_listeners: Mutex::default(),
-            start: time.now_instant(),
+            zero: time.now_instant() - time.elapsed(),
+            start: time.elapsed(),
             time,
             apart,
         }))
@@ -192,7 +196,7 @@ impl Shared {
 
     /// Returns virtual time.
     pub(crate) fn now(&self) -> Duration {
-        self.0.time.now_instant() - self.0.start
+        self.0.time.elapsed() - self.0.start
     }
 
     /// Completes at a moment of virtual time.
@@ -210,7 +214,7 @@ impl Shared {
 
     /// Lets a sleep end at a moment of virtual time.
     pub(crate) fn reset(&self, sleep: Pin<&mut Sleep>, moment: Duration) {
-        sleep.reset(self.0.start + moment.max(self.now()));
+        sleep.reset(self.0.zero + self.0.start + moment.max(self.now()));
     }
 
     /// Runs a task that belongs to no node.
