@@ -17,6 +17,9 @@ pub const PAYLOAD_SIZE_MAX: u64 = 1 << 30;
 
 const HEADER_SIZE: usize = 24;
 
+/// Room that is made for a value at once, in bytes: most are smaller.
+const VALUE_SIZE: usize = 96;
+
 /// What a blob is, as its first bytes say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Format {
@@ -46,7 +49,8 @@ pub enum WireError {
 
 /// Returns the blob that carries `value`.
 pub fn encode<T: Serialize + ?Sized>(format: Format, value: &T) -> Bytes {
-    let mut blob = vec![0; HEADER_SIZE];
+    let mut blob = Vec::with_capacity(HEADER_SIZE + VALUE_SIZE);
+    blob.resize(HEADER_SIZE, 0);
     encode_value(value, &mut blob);
     seal(format, blob)
 }
@@ -100,6 +104,7 @@ fn read_u64(bytes: &[u8]) -> u64 {
 
 /// Appends the bytes of `value`, without an envelope.
 pub fn encode_value<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) {
+    bytes.reserve(VALUE_SIZE);
     bincode::serialize_into(bytes, value).expect("writing to memory, of a type that serialises");
 }
 

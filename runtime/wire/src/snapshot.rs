@@ -53,7 +53,8 @@ impl SnapshotFile {
 impl Section {
     /// Returns size and hash of the section, for those who compare.
     pub fn digest(&self) -> SectionDigest {
-        let mut bytes = Vec::new();
+        let size = self.groups.iter().map(|part| size_of::<u16>() + part.bytes.len());
+        let mut bytes = Vec::with_capacity(size.sum());
         for part in &self.groups {
             bytes.extend_from_slice(&part.group.0.to_le_bytes());
             bytes.extend_from_slice(&part.bytes);

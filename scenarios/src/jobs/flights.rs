@@ -5,7 +5,7 @@
 //! the late side output. The file is read by one subtask, so the order of its rows, and with it what
 //! is late, does not depend on the cluster.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use floodmark::{
     Aggregate, Environment, FileSink, Malformed, OutputTag, TextFile, Tumbling, WatermarkStrategy,
@@ -20,6 +20,12 @@ pub const JOB: ScenarioJob = ScenarioJob { name: "flights", prepare };
 
 /// The whole file.
 pub const FLIGHTS: &str = include_str!("../../data/flights-2013-01.csv");
+
+/// Its header and its rows, the same for all seeds.
+static FILE: LazyLock<(&str, Vec<&str>)> = LazyLock::new(|| {
+    let (header, rows) = FLIGHTS.split_once('\n').expect("the file has a header");
+    (header, rows.lines().collect())
+});
 
 const INPUT: &str = "input/flights.csv";
 const DEPARTURES: &str = "output/departures";
@@ -120,8 +126,7 @@ fn late_line(flight: &Flight) -> String {
 
 /// Chooses `size` consecutive rows.
 fn prepare(seed: u64, size: usize) -> PreparedJob {
-    let (header, rows) = FLIGHTS.split_once('\n').expect("the file has a header");
-    let rows: Vec<&str> = rows.lines().collect();
+    let (header, rows) = &*FILE;
     let size = size.min(rows.len());
     let choices = (rows.len() - size + 1) as u64;
     let start = usize::try_from(super::mix(seed) % choices).expect("the file fits into memory");
