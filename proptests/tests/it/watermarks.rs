@@ -8,14 +8,14 @@ use proptest::prelude::*;
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Watermark(i64),
-    Records,
+    Active,
     Idle,
 }
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => (0_i64..100).prop_map(Event::Watermark),
-        2 => Just(Event::Records),
+        2 => Just(Event::Active),
         1 => Just(Event::Idle),
     ]
 }
@@ -43,8 +43,8 @@ proptest! {
                     merge.on_watermark(channel, Timestamp(watermark));
                     promised[channel] = (promised[channel].0.max(watermark), false);
                 }
-                Event::Records => {
-                    merge.on_records(channel);
+                Event::Active => {
+                    merge.on_watermark(channel, Timestamp::MIN);
                     promised[channel].1 = false;
                 }
                 Event::Idle => {

@@ -40,6 +40,9 @@ pub trait Stage: Send {
     /// Prepares for the first record, with restored state where there is some.
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error>;
 
+    /// Hears which split of the source the next records come from, or that one has ended.
+    fn on_split(&mut self, split: Split) -> Result<(), Error>;
+
     /// Advances event time.
     fn on_watermark(&mut self, watermark: Timestamp) -> Result<(), Error>;
 
@@ -70,6 +73,15 @@ pub trait Stage: Send {
 
     /// Calls `visit` for every exchange at the end of the chain.
     fn visit_outlets(&mut self, visit: &mut dyn FnMut(&mut dyn Outlet));
+}
+
+/// What a source says of one of its splits, which it counts from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// The records that follow come from this split.
+    Reading(usize),
+    /// No record of this split follows.
+    Ended(usize),
 }
 
 /// An exchange, without the type of its records.
@@ -116,6 +128,8 @@ pub struct OpenContext<'a> {
     pub restored: &'a mut RestoredState,
     /// The event time that upstream operators had reached.
     pub watermark: Timestamp,
+    /// The splits of the source that the chain begins with. Those of a gate are not known.
+    pub split_count: Option<usize>,
     /// Work to be done before the first record.
     pub commits: Vec<Commit>,
     /// Clean-up to be done before the first record.
@@ -148,6 +162,16 @@ pub trait Operator: Send {
         batch: Batch<Self::In>,
         out: &mut Emitter<Self::Out>,
     ) -> Result<(), Error>;
+
+    /// Hears which split of the source the next records come from, or that one has ended. Records
+    /// that an operator makes of others count for the split of those.
+    ///
+    /// # Errors
+    ///
+    /// When those downstream fail.
+    fn on_split(&mut self, _split: Split, _out: &mut Emitter<Self::Out>) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Advances event time, and passes the watermark on unless the operator makes its own.
     ///
@@ -428,6 +452,12 @@ impl<P: Operator> Stage for Chained<P> {
         })?;
         cx.watermark = outer;
         Ok(())
+    }
+
+    fn on_split(&mut self, split: Split) -> Result<(), Error> {
+        self.operator.on_split(split, &mut self.emitter)?;
+        self.emitter.flush()?;
+        self.emitter.visit(&mut |stage| stage.on_split(split))
     }
 
     fn on_watermark(&mut self, watermark: Timestamp) -> Result<(), Error> {

@@ -7,15 +7,20 @@ use std::{
 };
 
 use floodmark_model::{
-    Barrier, Batch, ChannelId, CheckpointId, Element, KeyGroupLayout, Timestamp,
+    Attempt, Barrier, Batch, ChannelId, CheckpointId, EdgeId, Element, KeyGroupLayout,
+    RuntimeEvent, SubtaskId, Timestamp,
 };
+<<<<<<< HEAD
 use floodmark_platform::planted;
+=======
+use floodmark_platform::Machine;
+>>>>>>> aab6112 (runtime: every split of a source has a watermark of its own, and idleness is told both ways)
 use floodmark_state::{Data, Key, Snapshot};
 use floodmark_wire::codec;
 
 use crate::{
     ChannelSender, Error, Push,
-    chain::{Commit, OpenContext, Outlet, Stage},
+    chain::{Commit, OpenContext, Outlet, Split, Stage},
 };
 
 /// The batches that are being filled, one per channel.
@@ -98,6 +103,8 @@ pub struct Exchange<T> {
     open: Vec<Batch<T>>,
     channels: Vec<ChannelSender<T>>,
     batch_size: usize,
+    /// Who sends; known once the exchange is open.
+    sender: Option<(Machine, Attempt, SubtaskId)>,
 }
 
 impl<T: Data> Exchange<T> {
@@ -111,7 +118,7 @@ impl<T: Data> Exchange<T> {
         assert!(!channels.is_empty());
         assert!(0 < batch_size);
         let open = channels.iter().map(|_| Batch::new()).collect();
-        Self { partitioner, open, channels, batch_size }
+        Self { partitioner, open, channels, batch_size, sender: None }
     }
 
     /// Sends the batches with at least `size` records.
@@ -120,6 +127,14 @@ impl<T: Data> Exchange<T> {
             if size <= open.len() {
                 channel.push(Element::Batch(std::mem::take(open)));
             }
+        }
+    }
+
+    /// Tells those who watch what was sent on all channels of the edge.
+    fn observe(&self, event: impl FnOnce(Attempt, SubtaskId, EdgeId) -> RuntimeEvent) {
+        if let Some((machine, attempt, subtask)) = &self.sender {
+            let (channel, _) = self.channels[0].sent();
+            machine.observe(|| event(*attempt, *subtask, channel.edge));
         }
     }
 
@@ -139,16 +154,28 @@ impl<T: Data> Push<T> for Exchange<T> {
 }
 
 impl<T: Data> Stage for Exchange<T> {
-    fn open(&mut self, _: &mut OpenContext<'_>) -> Result<(), Error> {
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
+        self.sender = Some((cx.machine.clone(), cx.attempt, cx.subtask));
+        Ok(())
+    }
+
+    fn on_split(&mut self, _: Split) -> Result<(), Error> {
         Ok(())
     }
 
     fn on_watermark(&mut self, watermark: Timestamp) -> Result<(), Error> {
+        self.observe(|attempt, subtask, edge| RuntimeEvent::WatermarkSent {
+            attempt,
+            subtask,
+            edge,
+            watermark,
+        });
         self.send_to_all(&Element::Watermark(watermark));
         Ok(())
     }
 
     fn on_idle(&mut self) -> Result<(), Error> {
+        self.observe(|attempt, subtask, edge| RuntimeEvent::IdleSent { attempt, subtask, edge });
         self.send_to_all(&Element::Idle);
         Ok(())
     }

@@ -58,10 +58,8 @@ pub trait Head: Send {
 /// What came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// Records of a source; they are processed.
+    /// Records; they are processed.
     Records,
-    /// Records of the channel at this index; they are processed.
-    RecordsOf(usize),
     /// A watermark.
     Watermark(usize, Timestamp),
     /// A barrier.
@@ -111,7 +109,7 @@ impl<T: Data> Head for GateHead<T> {
             Ok(match element {
                 Element::Batch(batch) => {
                     self.chain.push(batch)?;
-                    Input::RecordsOf(channel)
+                    Input::Records
                 }
                 Element::Watermark(watermark) => Input::Watermark(channel, watermark),
                 Element::Barrier(barrier) => Input::Barrier(channel, barrier),

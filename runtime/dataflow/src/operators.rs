@@ -7,6 +7,7 @@ mod keyed;
 mod process;
 mod reduce;
 mod stateless;
+mod timer_watch;
 mod watermarks;
 mod window;
 

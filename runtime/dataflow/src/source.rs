@@ -5,12 +5,21 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+<<<<<<< HEAD
 use floodmark_model::{Barrier, Batch, ChannelId, Record, Timestamp};
 use floodmark_platform::{BoxFuture, Machine, planted};
+=======
+use floodmark_model::{
+    Attempt, Barrier, Batch, ChannelId, Record, RuntimeEvent, SubtaskId, Timestamp,
+};
+use floodmark_platform::{BoxFuture, Machine};
+>>>>>>> aab6112 (runtime: every split of a source has a watermark of its own, and idleness is told both ways)
 use floodmark_state::{Data, Snapshot, freeze_value};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    BoxError, Error, Push, Stage,
+    BoxError, Error, Push, Split, Stage,
     chain::OpenContext,
     head::{Head, Input},
 };
@@ -57,6 +66,8 @@ pub struct SourceHead<S: Source> {
     machine: Machine,
     parallelism: u16,
     index: u16,
+    /// Who reads; known once the head is open.
+    reader: Option<(Attempt, SubtaskId)>,
     splits: Vec<SplitState<S>>,
     /// The split that is asked first the next time.
     next: usize,
@@ -68,6 +79,13 @@ enum SplitState<S: Source> {
     Ended(S::Split),
 }
 
+/// How far a split was read, as a snapshot keeps it. One that has ended is not opened again.
+#[derive(Clone, Serialize, Deserialize)]
+enum Progress<P> {
+    At(P),
+    Ended(P),
+}
+
 impl<S: Source> SourceHead<S> {
     /// Creates the head of subtask `index` of `parallelism`. `name` is the source's uid.
     pub fn new(
@@ -77,15 +95,45 @@ impl<S: Source> SourceHead<S> {
         (index, parallelism): (u16, u16),
         chain: Box<dyn Push<S::Out>>,
     ) -> Self {
-        Self { name, source, machine, parallelism, index, splits: Vec::new(), next: 0, chain }
+        let (reader, splits, next) = (None, Vec::new(), 0);
+        Self { name, source, machine, parallelism, index, reader, splits, next, chain }
     }
 
     fn freeze_positions(&self, snapshot: &mut Snapshot) {
         let positions = self.splits.iter().map(|split| match split {
-            SplitState::Open(reader) => reader.position(),
-            SplitState::Ended(position) => position.clone(),
+            SplitState::Open(reader) => Progress::At(reader.position()),
+            SplitState::Ended(position) => Progress::Ended(position.clone()),
         });
         snapshot.add(freeze_value(&self.name, "splits", positions.collect::<Vec<_>>()));
+    }
+
+    /// Opens the chain. Every split counts from now on, also those that have no records yet.
+    fn open_chain(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
+        let (attempt, subtask, restored) = (cx.attempt, cx.subtask, cx.checkpoint);
+        self.reader = Some((attempt, subtask));
+        self.machine.observe(|| RuntimeEvent::SplitsAssigned {
+            attempt,
+            subtask,
+            restored,
+            split_count: u32::try_from(self.splits.len()).expect("splits fit into memory"),
+        });
+        cx.split_count = Some(self.splits.len());
+        self.chain.open(cx)?;
+        for index in 0..self.splits.len() {
+            if matches!(self.splits[index], SplitState::Ended(_)) {
+                self.end(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a split: nothing waits for it any more.
+    fn end(&mut self, index: usize) -> Result<(), Error> {
+        if let Some((attempt, subtask)) = self.reader {
+            let split = u32::try_from(index).expect("splits fit into memory");
+            self.machine.observe(|| RuntimeEvent::SplitEnded { attempt, subtask, split });
+        }
+        self.chain.on_split(Split::Ended(index))
     }
 
     fn error(name: &str, source: BoxError) -> Error {
@@ -99,19 +147,23 @@ impl<S: Source> Head for SourceHead<S> {
         cx: &'a mut OpenContext<'_>,
     ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
         Box::pin(async move {
-            let restored = cx.restored.take_value::<Vec<S::Split>>(&self.name, "splits")?;
+            let restored =
+                cx.restored.take_value::<Vec<Progress<S::Split>>>(&self.name, "splits")?;
             let splits = match restored {
                 Some(splits) => splits,
                 None => {
                     let all = self.source.splits(&self.machine, self.parallelism).await;
                     let all = all.map_err(|source| Self::error(&self.name, source))?;
                     let (first, step) = (usize::from(self.index), usize::from(self.parallelism));
-                    all.into_iter().skip(first).step_by(step).collect()
+                    all.into_iter().skip(first).step_by(step).map(Progress::At).collect()
                 }
             };
-            let open = |split| SplitState::Open(self.source.read(&self.machine, split));
+            let open = |split| match split {
+                Progress::At(split) => SplitState::Open(self.source.read(&self.machine, split)),
+                Progress::Ended(split) => SplitState::Ended(split),
+            };
             self.splits = splits.into_iter().map(open).collect();
-            self.chain.open(cx)
+            self.open_chain(cx)
         })
     }
 
@@ -123,12 +175,16 @@ impl<S: Source> Head for SourceHead<S> {
             has_open = true;
             let Poll::Ready(values) = reader.poll_next(cx) else { continue };
             match values.map_err(|source| Self::error(&self.name, source))? {
-                None => self.splits[index] = SplitState::Ended(reader.position()),
+                None => {
+                    self.splits[index] = SplitState::Ended(reader.position());
+                    self.end(index)?;
+                }
                 Some(values) => {
                     self.next = index + 1;
                     assert!(!values.is_empty(), "a split yields values, or ends");
                     let timestamp = Timestamp::MIN;
                     let record = |value| Record { timestamp, value };
+                    self.chain.on_split(Split::Reading(index))?;
                     self.chain.push(values.into_iter().map(record).collect::<Batch<_>>())?;
                 }
             }

@@ -183,6 +183,7 @@ impl Subtask {
             checkpoint,
             restored: &mut restored,
             watermark: watermarks.merged(),
+            split_count: None,
             commits: Vec::new(),
             cleanups: Vec::new(),
         };
@@ -309,11 +310,8 @@ impl Subtask {
     async fn on_input(&mut self, input: Input) -> Result<(), Error> {
         match input {
             Input::Records => Ok(()),
-            Input::RecordsOf(channel) => {
-                self.watermarks.on_records(channel);
-                Ok(())
-            }
             Input::Watermark(channel, watermark) => {
+                self.observe_idleness(channel, false);
                 if self.watermarks.on_watermark(channel, watermark) {
                     let (attempt, channel) = (self.attempt, self.head.channels()[channel]);
                     self.machine.observe(|| RuntimeEvent::ChannelWatermark {
@@ -325,6 +323,7 @@ impl Subtask {
                 self.advance()
             }
             Input::Idle(channel) => {
+                self.observe_idleness(channel, true);
                 self.watermarks.on_idle(channel);
                 self.advance()
             }
@@ -350,6 +349,8 @@ impl Subtask {
         match self.watermarks.advance() {
             Progress::None => Ok(()),
             Progress::Idle => self.head.chain().on_idle(),
+            // The old watermark tells those downstream that they have to wait for this subtask again.
+            Progress::Active => self.head.chain().on_watermark(self.watermarks.merged()),
             Progress::Advanced(watermark) => {
                 self.head.chain().on_watermark(watermark)?;
                 let (attempt, subtask) = (self.attempt, self.id);
@@ -360,6 +361,14 @@ impl Subtask {
                 });
                 Ok(())
             }
+        }
+    }
+
+    /// Tells those who watch, if it changes, whether a channel is idle.
+    fn observe_idleness(&self, channel: usize, is_idle: bool) {
+        if self.watermarks.is_idle(channel) != is_idle {
+            let (attempt, channel) = (self.attempt, self.head.channels()[channel]);
+            self.machine.observe(|| RuntimeEvent::ChannelIdle { attempt, channel, is_idle });
         }
     }
 
@@ -439,7 +448,14 @@ impl Subtask {
         // What is due before the barrier belongs before it; so a snapshot holds no timer that its
         // clock has passed.
         self.fire_due_timers()?;
-        let checkpoint = barrier.checkpoint;
+        let (attempt, subtask, checkpoint) = (self.attempt, self.id, barrier.checkpoint);
+        if self.phase == Phase::Processing {
+            self.machine.observe(|| RuntimeEvent::ProcessingTimeReached {
+                attempt,
+                subtask,
+                now: self.alarm.now(),
+            });
+        }
         self.observe_snapshot(checkpoint);
         let snapshot = self.freeze(barrier)?;
         if barrier.is_final && self.alignment.is_some() {

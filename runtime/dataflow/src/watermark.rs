@@ -3,6 +3,8 @@
 //! # Invariants
 //!
 //! - The merged watermark never goes back.
+//! - A channel is idle from its idle mark until its next watermark. Records do not end idleness: a
+//!   sender that becomes active says so first, by a watermark, though it be an old one.
 //! - An idle channel does not hold it back, and does not push it on: when all channels are idle
 //!   there is no progress, because the minimum of nothing is unknown, not infinite.
 //! - What a channel promised before a restore, it promised: restored watermarks are floors.
@@ -26,6 +28,8 @@ pub struct WatermarkFloor {
 pub struct WatermarkMerge {
     channels: Vec<WatermarkFloor>,
     merged: Timestamp,
+    /// Whether all channels were idle when they were last merged.
+    is_idle: bool,
 }
 
 /// What a change of one channel means for the subtask.
@@ -36,8 +40,10 @@ pub(crate) enum Progress {
     None,
     /// Event time advanced to this watermark.
     Advanced(Timestamp),
-    /// Every channel is idle.
+    /// Every channel is idle, and was not before.
     Idle,
+    /// A channel is active, and none was before. Event time did not advance.
+    Active,
 }
 
 impl WatermarkMerge {
@@ -45,7 +51,8 @@ impl WatermarkMerge {
     pub fn new(channels: &[ChannelId]) -> Self {
         let unknown =
             |&channel| WatermarkFloor { channel, watermark: Timestamp::MIN, is_idle: false };
-        Self { channels: channels.iter().map(unknown).collect(), merged: Timestamp::MIN }
+        let channels = channels.iter().map(unknown).collect();
+        Self { channels, merged: Timestamp::MIN, is_idle: false }
     }
 
     /// Sets the floors of those channels that were restored, and the merged watermark with them.
@@ -56,6 +63,7 @@ impl WatermarkMerge {
             }
         }
         self.merged = merged;
+        self.is_idle = self.channels.iter().all(|channel| channel.is_idle);
     }
 
     /// Returns the merged watermark.
@@ -68,7 +76,8 @@ impl WatermarkMerge {
         &self.channels
     }
 
-    /// Records a promise on the channel at `index`. Returns whether the channel's promise grew.
+    /// Records a promise on the channel at `index`, which is therefore not idle. Returns whether the
+    /// channel's promise grew.
     pub fn on_watermark(&mut self, index: usize, watermark: Timestamp) -> bool {
         let channel = &mut self.channels[index];
         channel.is_idle = false;
@@ -77,9 +86,9 @@ impl WatermarkMerge {
         has_grown
     }
 
-    /// Records that records arrived on the channel at `index`, which is therefore not idle.
-    pub fn on_records(&mut self, index: usize) {
-        self.channels[index].is_idle = false;
+    /// Returns whether the channel at `index` is idle.
+    pub(crate) fn is_idle(&self, index: usize) -> bool {
+        self.channels[index].is_idle
     }
 
     /// Records that the channel at `index` is idle.
@@ -91,10 +100,12 @@ impl WatermarkMerge {
     pub(crate) fn advance(&mut self) -> Progress {
         let active = self.channels.iter().filter(|channel| !channel.is_idle);
         let Some(minimum) = active.map(|channel| channel.watermark).min() else {
-            return Progress::Idle;
+            let was_idle = std::mem::replace(&mut self.is_idle, true);
+            return if was_idle { Progress::None } else { Progress::Idle };
         };
+        let was_idle = std::mem::take(&mut self.is_idle);
         if minimum <= self.merged {
-            return Progress::None;
+            return if was_idle { Progress::Active } else { Progress::None };
         }
         self.merged = minimum;
         Progress::Advanced(minimum)
@@ -104,7 +115,7 @@ impl WatermarkMerge {
     pub fn advanced(&mut self) -> Option<Timestamp> {
         match self.advance() {
             Progress::Advanced(watermark) => Some(watermark),
-            Progress::None | Progress::Idle => None,
+            Progress::None | Progress::Idle | Progress::Active => None,
         }
     }
 }
@@ -140,7 +151,7 @@ mod tests {
         assert_eq!(advance(&mut merge, 0, 10), None);
         merge.on_idle(1);
         assert_eq!(merge.advanced(), Some(Timestamp(10)));
-        merge.on_records(1);
+        merge.on_watermark(1, Timestamp(3));
         assert_eq!(merge.advanced(), None, "the merged watermark never goes back");
     }
 
@@ -150,7 +161,23 @@ mod tests {
         merge.on_idle(0);
         merge.on_idle(1);
         assert_eq!(merge.advance(), Progress::Idle);
+        assert_eq!(merge.advance(), Progress::None, "idleness is told once");
         assert_eq!(merge.merged(), Timestamp::MIN);
+        merge.on_watermark(0, Timestamp::MIN);
+        assert_eq!(merge.advance(), Progress::Active);
+        assert_eq!(merge.advance(), Progress::None, "activity is told once");
+    }
+
+    #[test]
+    fn what_was_idle_is_idle_after_a_restore() {
+        let mut first = merge(1);
+        first.on_idle(0);
+        assert_eq!(first.advance(), Progress::Idle);
+        let mut restored = merge(1);
+        restored.restore(first.merged(), first.floors());
+        assert_eq!(restored.advance(), Progress::None, "those downstream know");
+        restored.on_watermark(0, Timestamp::MIN);
+        assert_eq!(restored.advance(), Progress::Active);
     }
 
     #[test]

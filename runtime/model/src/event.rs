@@ -7,7 +7,10 @@ mod fields;
 
 use std::fmt;
 
-use crate::{Attempt, ChannelId, CheckpointId, KeyGroup, SubtaskId, Term, Timestamp, WorkerId};
+use crate::{
+    Attempt, ChannelId, CheckpointId, EdgeId, KeyGroup, SubtaskId, Term, TimeDomain, Timestamp,
+    WorkerId,
+};
 
 /// The size and hash of one section of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -158,10 +161,80 @@ pub enum RuntimeEvent {
         watermark: Timestamp,
         sections: Vec<SectionDigest>,
     },
+    /// A source was given its splits, or found them again; they are counted from 0.
+    SplitsAssigned {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        restored: Option<CheckpointId>,
+        split_count: u32,
+    },
+    /// The promise about a split grew. `operator` is the one that makes promises.
+    SplitWatermark {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        operator: String,
+        split: u32,
+        watermark: Timestamp,
+    },
+    /// A split was silent for too long, or has records again.
+    SplitIdle { attempt: Attempt, subtask: SubtaskId, operator: String, split: u32, is_idle: bool },
+    /// A source came to the end of a split, or found it ended.
+    SplitEnded { attempt: Attempt, subtask: SubtaskId, split: u32 },
+    /// An operator promised that no record at or before the watermark follows.
+    WatermarkEmitted {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        operator: String,
+        watermark: Timestamp,
+    },
+    /// A watermark was sent on all channels of an edge. One that is not new says that the channels
+    /// are active again.
+    WatermarkSent { attempt: Attempt, subtask: SubtaskId, edge: EdgeId, watermark: Timestamp },
+    /// That nothing will come for a while was sent on all channels of an edge.
+    IdleSent { attempt: Attempt, subtask: SubtaskId, edge: EdgeId },
     /// The promise on a channel grew.
     ChannelWatermark { attempt: Attempt, channel: ChannelId, watermark: Timestamp },
+    /// A channel became idle, or active again.
+    ChannelIdle { attempt: Attempt, channel: ChannelId, is_idle: bool },
     /// The event time of a subtask advanced.
     WatermarkAdvanced { attempt: Attempt, subtask: SubtaskId, watermark: Timestamp },
+    /// An operator with timers begins at this event time.
+    EventTimeRestored {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        operator: String,
+        watermark: Timestamp,
+    },
+    /// A timer was set that was not set before. `key` is a hash of what it belongs to.
+    TimerRegistered {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        operator: String,
+        domain: TimeDomain,
+        time: Timestamp,
+        key: u64,
+    },
+    /// A timer was removed.
+    TimerDeleted {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        operator: String,
+        domain: TimeDomain,
+        time: Timestamp,
+        key: u64,
+    },
+    /// A timer fires, because time has reached `now`.
+    TimerFired {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        operator: String,
+        domain: TimeDomain,
+        time: Timestamp,
+        key: u64,
+        now: Timestamp,
+    },
+    /// A subtask has fired every processing-time timer up to `now`.
+    ProcessingTimeReached { attempt: Attempt, subtask: SubtaskId, now: Timestamp },
     /// A source has no more input.
     SourceExhausted { attempt: Attempt, subtask: SubtaskId },
     /// A subtask processed everything and committed everything.
@@ -218,8 +291,21 @@ impl From<&RuntimeEvent> for &'static str {
             RuntimeEvent::SnapshotRefused { .. } => "snapshot_refused",
             RuntimeEvent::SnapshotFetched { .. } => "snapshot_fetched",
             RuntimeEvent::SubtaskStarted { .. } => "subtask_started",
+            RuntimeEvent::SplitsAssigned { .. } => "splits_assigned",
+            RuntimeEvent::SplitWatermark { .. } => "split_watermark",
+            RuntimeEvent::SplitIdle { .. } => "split_idle",
+            RuntimeEvent::SplitEnded { .. } => "split_ended",
+            RuntimeEvent::WatermarkEmitted { .. } => "watermark_emitted",
+            RuntimeEvent::WatermarkSent { .. } => "watermark_sent",
+            RuntimeEvent::IdleSent { .. } => "idle_sent",
             RuntimeEvent::ChannelWatermark { .. } => "channel_watermark",
+            RuntimeEvent::ChannelIdle { .. } => "channel_idle",
             RuntimeEvent::WatermarkAdvanced { .. } => "watermark_advanced",
+            RuntimeEvent::EventTimeRestored { .. } => "event_time_restored",
+            RuntimeEvent::TimerRegistered { .. } => "timer_registered",
+            RuntimeEvent::TimerDeleted { .. } => "timer_deleted",
+            RuntimeEvent::TimerFired { .. } => "timer_fired",
+            RuntimeEvent::ProcessingTimeReached { .. } => "processing_time_reached",
             RuntimeEvent::SourceExhausted { .. } => "source_exhausted",
             RuntimeEvent::SubtaskFinished { .. } => "subtask_finished",
             RuntimeEvent::RecordsCounted { .. } => "records_counted",
@@ -325,6 +411,51 @@ impl fmt::Display for RuntimeEvent {
                 let from = from(*restored);
                 write!(f, "{subtask} begins {attempt} from {from} at watermark {watermark}")
             }
+            Self::SplitsAssigned { subtask, split_count, .. } => {
+                write!(f, "{subtask} reads {split_count} splits")
+            }
+            Self::SplitWatermark { subtask, split, watermark, .. } => {
+                write!(f, "watermark {watermark} of split {split} in {subtask}")
+            }
+            Self::SplitIdle { subtask, split, is_idle, .. } => {
+                write!(f, "split {split} of {subtask} {}", becomes(*is_idle))
+            }
+            Self::SplitEnded { subtask, split, .. } => {
+                write!(f, "split {split} of {subtask} has ended")
+            }
+            Self::WatermarkEmitted { subtask, operator, watermark, .. } => {
+                write!(f, "watermark {watermark} promised by {operator} in {subtask}")
+            }
+            Self::WatermarkSent { subtask, edge, watermark, .. } => {
+                write!(f, "watermark {watermark} sent by {subtask} on edge {}", edge.0)
+            }
+            Self::IdleSent { subtask, edge, .. } => {
+                write!(f, "{subtask} is idle, and says so on edge {}", edge.0)
+            }
+            Self::ChannelIdle { channel, is_idle, .. } => {
+                write!(f, "{channel} {}", becomes(*is_idle))
+            }
+            Self::EventTimeRestored { subtask, operator, watermark, .. } => {
+                write!(f, "{operator} in {subtask} begins at watermark {watermark}")
+            }
+            Self::TimerRegistered { subtask, operator, domain, time, key, .. } => {
+                write!(f, "timer of {operator} in {subtask} set to {domain} {time} for {key:016x}")
+            }
+            Self::TimerDeleted { subtask, operator, domain, time, key, .. } => {
+                write!(
+                    f,
+                    "timer of {operator} in {subtask} at {domain} {time} for {key:016x} removed"
+                )
+            }
+            Self::TimerFired { subtask, operator, domain, time, key, now, .. } => {
+                write!(
+                    f,
+                    "timer of {operator} in {subtask} at {domain} {time} for {key:016x} fires at {now}"
+                )
+            }
+            Self::ProcessingTimeReached { subtask, now, .. } => {
+                write!(f, "timers of {subtask} have fired up to {now}")
+            }
             Self::ChannelWatermark { channel, watermark, .. } => {
                 write!(f, "watermark {watermark} on {channel}")
             }
@@ -353,6 +484,11 @@ impl fmt::Display for RuntimeEvent {
             }
         }
     }
+}
+
+/// Returns what happens to something, in words.
+fn becomes(is_idle: bool) -> &'static str {
+    if is_idle { "is idle" } else { "is active again" }
 }
 
 /// Returns where an attempt begins, in words.

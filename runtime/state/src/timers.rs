@@ -47,17 +47,17 @@ impl<N: Key> Timers<N> {
         Ok(timers)
     }
 
-    /// Adds a timer. One that exists already is not added again.
-    pub fn register(&mut self, group: KeyGroup, time: Timestamp, owner: N) {
+    /// Adds a timer. One that exists already is not added again. Returns whether it is new.
+    pub fn register(&mut self, group: KeyGroup, time: Timestamp, owner: N) -> bool {
         self.earliest = self.earliest.min(time);
         let position = self.range.position_of(group);
-        Arc::make_mut(&mut self.groups[position]).insert((time, owner));
+        Arc::make_mut(&mut self.groups[position]).insert((time, owner))
     }
 
-    /// Removes a timer, if it exists.
-    pub fn delete(&mut self, group: KeyGroup, time: Timestamp, owner: N) {
+    /// Removes a timer. Returns whether it existed.
+    pub fn delete(&mut self, group: KeyGroup, time: Timestamp, owner: N) -> bool {
         let position = self.range.position_of(group);
-        Arc::make_mut(&mut self.groups[position]).remove(&(time, owner));
+        Arc::make_mut(&mut self.groups[position]).remove(&(time, owner))
     }
 
     /// Returns a moment before which nothing is due; `None` if there are no timers. After a timer

@@ -9,7 +9,7 @@ use floodmark_state::{Data, Key, KeyedStore, Snapshot, StateError, Timers as Tim
 use crate::{
     BoxError, Error, OutputTag,
     chain::{Emitter, OpenContext, Operator},
-    operators::KeyOf,
+    operators::{KeyOf, timer_watch::TimerWatch},
 };
 
 /// The sections of the operator's own timers. No state of a user can have these names.
@@ -251,6 +251,7 @@ struct Opened<K> {
     store: KeyedStore<K>,
     event_timers: TimerSet<K>,
     processing_timers: TimerSet<K>,
+    watch: TimerWatch,
 }
 
 impl<P: KeyedProcess, F> ProcessOperator<P, F> {
@@ -272,6 +273,7 @@ impl<P: KeyedProcess, F> ProcessOperator<P, F> {
     ) -> Result<(), Error> {
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         while let Some((time, group, key)) = opened.timers(domain).pop_due(now) {
+            opened.watch.on_fire(domain, (time, now), &key);
             let event_time = match domain {
                 TimeDomain::Event => time,
                 TimeDomain::Processing => Timestamp::MIN,
@@ -294,6 +296,7 @@ impl<K: Key> Opened<K> {
             event_timers: TimerSet::restore(cx.key_groups, &event_timers)?,
             processing_timers: TimerSet::restore(cx.key_groups, &processing_timers)?,
             store: KeyedStore::new(uid, cx.key_groups, cx.restored),
+            watch: TimerWatch::new(uid, cx),
         })
     }
 
@@ -305,11 +308,15 @@ impl<K: Key> Opened<K> {
     }
 
     fn register(&mut self, domain: TimeDomain, (key, group): (&K, KeyGroup), time: Timestamp) {
-        self.timers(domain).register(group, time, key.clone());
+        if self.timers(domain).register(group, time, key.clone()) {
+            self.watch.on_register(domain, time, key);
+        }
     }
 
     fn delete(&mut self, domain: TimeDomain, (key, group): (&K, KeyGroup), time: Timestamp) {
-        self.timers(domain).delete(group, time, key.clone());
+        if self.timers(domain).delete(group, time, key.clone()) {
+            self.watch.on_delete(domain, time, key);
+        }
     }
 }
 

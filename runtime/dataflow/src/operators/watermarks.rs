@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use floodmark_model::{Batch, Timestamp};
+use floodmark_model::{Attempt, Batch, RuntimeEvent, SubtaskId, Timestamp};
+use floodmark_platform::Machine;
 use floodmark_state::{Data, Snapshot, freeze_value};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error,
+    Error, Split,
     chain::{Emitter, OpenContext, Operator},
 };
 
@@ -17,7 +18,9 @@ const WATERMARK_EVERY: u64 = 64;
 /// How event time follows from records.
 ///
 /// `watermark = maximum timestamp so far − bound − 1 ms`, and never goes back. A watermark follows
-/// every [`WatermarkStrategy::emit_every`] records of a subtask. Counting records rather than time
+/// every [`WatermarkStrategy::emit_every`] records. In the chain of a source this holds for each split
+/// on its own, and the subtask's watermark is the least of those of its splits: a split that is read
+/// faster than the others makes none of their records late. Counting records rather than time
 /// makes the position of every watermark, and so what is late, a function of the input alone: a
 /// recovery does not change it.
 pub struct WatermarkStrategy<T> {
@@ -42,7 +45,7 @@ impl<T> Clone for WatermarkStrategy<T> {
 }
 
 impl<T> WatermarkStrategy<T> {
-    /// For timestamps that never go back within a subtask. An earlier one is late.
+    /// For timestamps that never go back within a split. An earlier one is late.
     pub fn ascending() -> Self {
         Self::bounded_out_of_orderness(Duration::ZERO)
     }
@@ -60,8 +63,9 @@ impl<T> WatermarkStrategy<T> {
         Self { timestamp_of: Some(Arc::new(timestamp_of)), ..self }
     }
 
-    /// Declares the subtask idle when it had no record for this long, so that it does not hold back
-    /// the others. Time during which those downstream were not ready does not count. Noticed at the
+    /// Declares a split idle when it had no record for this long, and the subtask when all its splits
+    /// are, so that they do not hold back the others. Its next record ends that; what is behind the
+    /// others by then is late. Time during which those downstream were not ready does not count. Noticed at the
     /// next heartbeat interval.
     #[must_use]
     pub fn idle_after(self, duration: Duration) -> Self {
@@ -78,50 +82,190 @@ impl<T> WatermarkStrategy<T> {
 }
 
 /// Assigns timestamps and emits watermarks.
+///
+/// Behind a source, every split has a promise of its own, and the operator promises what all splits
+/// promise that have not ended and are not idle. A split counts from the moment it is assigned.
 pub struct WatermarkOperator<T> {
     uid: String,
     strategy: WatermarkStrategy<T>,
     progress: Progress,
-    idleness: Idleness,
+    /// Which splits have records, since the last tick.
+    activity: Vec<Activity>,
+    /// The split whose records come.
+    current: usize,
+    /// Whether the end of event time was passed on in this attempt.
+    has_ended: bool,
+    /// Present once the operator is open.
+    watch: Option<Watch>,
 }
 
 /// What is kept in snapshots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Progress {
-    /// The largest timestamp so far.
-    latest: Timestamp,
+    splits: Vec<SplitProgress>,
     /// The last watermark that was emitted.
     emitted: Timestamp,
-    /// Records since then, or since the last chance to emit.
-    since: u64,
+    /// Whether those downstream were told that nothing will come for a while.
+    is_idle: bool,
 }
 
-/// Whether records come. Not kept: a restored subtask is active until it has been silent anew.
-#[derive(Debug, Default)]
-struct Idleness {
+/// How far one split has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SplitProgress {
+    /// The largest timestamp so far.
+    latest: Timestamp,
+    /// The last promise.
+    promise: Timestamp,
+    /// Records since then, or since the last chance to promise.
+    since: u64,
+    status: SplitStatus,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum SplitStatus {
+    Active,
+    Idle,
+    Ended,
+}
+
+impl SplitProgress {
+    /// Before the first record.
+    const NEW: Self = Self {
+        latest: Timestamp::MIN,
+        promise: Timestamp::MIN,
+        since: 0,
+        status: SplitStatus::Active,
+    };
+}
+
+/// When a split had records. Not kept: a restored split has been silent for no time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Activity {
     /// Records came since the last tick.
-    is_active: bool,
-    is_idle: bool,
+    is_recent: bool,
     /// Activity clock at the last tick with records.
     since: Duration,
+}
+
+/// Tells those who watch what is promised.
+struct Watch {
+    machine: Machine,
+    attempt: Attempt,
+    subtask: SubtaskId,
+    /// Whether the splits are those of a source.
+    has_splits: bool,
 }
 
 impl<T> WatermarkOperator<T> {
     /// Creates the operator `uid`.
     pub fn new(uid: String, strategy: WatermarkStrategy<T>) -> Self {
-        let progress = Progress { latest: Timestamp::MIN, emitted: Timestamp::MIN, since: 0 };
-        Self { uid, strategy, progress, idleness: Idleness::default() }
+        let splits = vec![SplitProgress::NEW];
+        let progress = Progress { splits, emitted: Timestamp::MIN, is_idle: false };
+        let activity = vec![Activity::default()];
+        Self { uid, strategy, progress, activity, current: 0, has_ended: false, watch: None }
     }
 
-    /// Returns the promise that follows from the records so far, if it is a new one.
-    fn promise(&mut self) -> Option<Timestamp> {
-        self.progress.since = 0;
-        let watermark = self.progress.latest - self.strategy.bound - Duration::from_millis(1);
-        if watermark <= self.progress.emitted {
-            return None;
+    /// Renews the promise about the current split. Returns whether it grew.
+    fn promise(&mut self) -> bool {
+        let split = &mut self.progress.splits[self.current];
+        split.since = 0;
+        let watermark = split.latest - self.strategy.bound - Duration::from_millis(1);
+        if watermark <= split.promise {
+            return false;
         }
+        split.promise = watermark;
+        self.observe(self.current, |attempt, subtask, operator, split| {
+            RuntimeEvent::SplitWatermark { attempt, subtask, operator, split, watermark }
+        });
+        true
+    }
+
+    fn set_idle(&mut self, split: usize, is_idle: bool) {
+        let status = if is_idle { SplitStatus::Idle } else { SplitStatus::Active };
+        self.progress.splits[split].status = status;
+        self.observe(split, |attempt, subtask, operator, split| RuntimeEvent::SplitIdle {
+            attempt,
+            subtask,
+            operator,
+            split,
+            is_idle,
+        });
+    }
+
+    /// Tells those who watch what became of a source's split.
+    fn observe(
+        &self,
+        split: usize,
+        event: impl FnOnce(Attempt, SubtaskId, String, u32) -> RuntimeEvent,
+    ) {
+        if let Some(Watch { machine, attempt, subtask, has_splits: true }) = &self.watch {
+            let split = u32::try_from(split).expect("splits fit into memory");
+            machine.observe(|| event(*attempt, *subtask, self.uid.clone(), split));
+        }
+    }
+
+    /// Returns the status of the operator: ended splits hold nothing back, and idle ones neither.
+    fn merged(&self) -> Merged {
+        let splits = self.progress.splits.iter();
+        let mut open = splits.filter(|split| split.status != SplitStatus::Ended).peekable();
+        if open.peek().is_none() {
+            return Merged::Ended;
+        }
+        let active = open.filter(|split| split.status == SplitStatus::Active);
+        active.map(|split| split.promise).min().map_or(Merged::Idle, Merged::Active)
+    }
+}
+
+/// What all splits come to.
+enum Merged {
+    /// None holds anything back for now.
+    Idle,
+    /// The least promise of the active splits.
+    Active(Timestamp),
+    /// There are none. The head will say that event time is over.
+    Ended,
+}
+
+impl<T: Data> WatermarkOperator<T> {
+    /// Passes on what follows from a change of the splits.
+    fn advance(&mut self, out: &mut Emitter<T>) -> Result<(), Error> {
+        match self.merged() {
+            Merged::Active(watermark) if self.progress.emitted < watermark => {
+                self.emit(watermark, out)
+            }
+            Merged::Idle if !self.progress.is_idle => {
+                self.progress.is_idle = true;
+                out.idle()
+            }
+            Merged::Active(_) | Merged::Idle | Merged::Ended => Ok(()),
+        }
+    }
+
+    fn emit(&mut self, watermark: Timestamp, out: &mut Emitter<T>) -> Result<(), Error> {
         self.progress.emitted = watermark;
-        Some(watermark)
+        self.progress.is_idle = false;
+        if let Some(Watch { machine, attempt, subtask, .. }) = &self.watch {
+            machine.observe(|| RuntimeEvent::WatermarkEmitted {
+                attempt: *attempt,
+                subtask: *subtask,
+                operator: self.uid.clone(),
+                watermark,
+            });
+        }
+        out.watermark(watermark)
+    }
+
+    /// Notes that the current split has records.
+    fn wake(&mut self, out: &mut Emitter<T>) -> Result<(), Error> {
+        self.activity[self.current].is_recent = true;
+        if self.progress.splits[self.current].status == SplitStatus::Idle {
+            self.set_idle(self.current, false);
+        }
+        if std::mem::take(&mut self.progress.is_idle) {
+            // The old watermark tells those downstream to wait for this subtask again.
+            out.watermark(self.progress.emitted)?;
+        }
+        Ok(())
     }
 }
 
@@ -133,53 +277,87 @@ impl<T: Data> Operator for WatermarkOperator<T> {
         if let Some(progress) = cx.restored.take_value(&self.uid, "progress")? {
             self.progress = progress;
         }
+        let split_count = cx.split_count.unwrap_or(1);
+        self.progress.splits.resize(split_count, SplitProgress::NEW);
+        self.activity.resize(split_count, Activity::default());
+        self.watch = Some(Watch {
+            machine: cx.machine.clone(),
+            attempt: cx.attempt,
+            subtask: cx.subtask,
+            has_splits: cx.split_count.is_some(),
+        });
         cx.watermark = self.progress.emitted;
         Ok(())
     }
 
+    fn on_split(&mut self, split: Split, out: &mut Emitter<T>) -> Result<(), Error> {
+        match split {
+            Split::Reading(index) => {
+                self.current = index;
+                Ok(())
+            }
+            Split::Ended(index) => {
+                self.progress.splits[index].status = SplitStatus::Ended;
+                self.advance(out)
+            }
+        }
+    }
+
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<T>) -> Result<(), Error> {
-        self.idleness.is_active = true;
-        self.idleness.is_idle = false;
+        self.wake(out)?;
         let timestamp_of = self.strategy.timestamp_of.clone();
         for record in batch {
             let timestamp = timestamp_of
                 .as_ref()
                 .map_or(record.timestamp, |timestamp_of| Timestamp(timestamp_of(&record.value)));
             out.emit(timestamp, record.value);
-            self.progress.latest = self.progress.latest.max(timestamp);
-            self.progress.since += 1;
-            if self.strategy.every <= self.progress.since
-                && let Some(watermark) = self.promise()
-            {
-                out.watermark(watermark)?;
+            let split = &mut self.progress.splits[self.current];
+            split.latest = split.latest.max(timestamp);
+            split.since += 1;
+            if self.strategy.every <= split.since && self.promise() {
+                self.advance(out)?;
             }
         }
         Ok(())
     }
 
     fn on_watermark(&mut self, watermark: Timestamp, out: &mut Emitter<T>) -> Result<(), Error> {
-        // Watermarks from further up are replaced by our own, except for the end of the input.
-        if watermark == Timestamp::MAX && self.progress.emitted < watermark {
-            self.progress.emitted = watermark;
-            return out.watermark(watermark);
+        // Watermarks from further up are replaced by our own, except for the end of the input. That
+        // is repeated in every attempt, because who was restored may not have heard of it.
+        if watermark == Timestamp::MAX && !std::mem::replace(&mut self.has_ended, true) {
+            return self.emit(watermark, out);
         }
         Ok(())
     }
 
+    fn on_idle(&mut self, out: &mut Emitter<T>) -> Result<(), Error> {
+        for split in 0..self.progress.splits.len() {
+            if self.progress.splits[split].status == SplitStatus::Active {
+                self.set_idle(split, true);
+            }
+        }
+        self.advance(out)
+    }
+
     fn freeze(&mut self, snapshot: &mut Snapshot) {
-        snapshot.add(freeze_value(&self.uid, "progress", self.progress));
+        snapshot.add(freeze_value(&self.uid, "progress", self.progress.clone()));
     }
 
     fn on_tick(&mut self, activity: Duration, out: &mut Emitter<T>) -> Result<(), Error> {
         let Some(limit) = self.strategy.idle_after else { return Ok(()) };
-        let idleness = &mut self.idleness;
-        if std::mem::take(&mut idleness.is_active) {
-            idleness.since = activity;
-        } else if !idleness.is_idle && limit <= activity.saturating_sub(idleness.since) {
-            idleness.is_idle = true;
-            return out.idle();
+        let mut has_changed = false;
+        for split in 0..self.progress.splits.len() {
+            let known = &mut self.activity[split];
+            if std::mem::take(&mut known.is_recent) {
+                known.since = activity;
+            } else if self.progress.splits[split].status == SplitStatus::Active
+                && limit <= activity.saturating_sub(known.since)
+            {
+                self.set_idle(split, true);
+                has_changed = true;
+            }
         }
-        Ok(())
+        if has_changed { self.advance(out) } else { Ok(()) }
     }
 }
 
@@ -215,6 +393,10 @@ mod tests {
 
     impl Stage for Recorder {
         fn open(&mut self, _: &mut OpenContext<'_>) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn on_split(&mut self, _: Split) -> Result<(), Error> {
             Ok(())
         }
 
@@ -332,6 +514,7 @@ mod tests {
                 records [5]
                 watermark 4
                 idle
+                watermark 4
                 records [8]
                 watermark 7
                 idle

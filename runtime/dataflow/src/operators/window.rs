@@ -8,7 +8,7 @@
 use std::{marker::PhantomData, time::Duration};
 
 use floodmark_model::{
-    Attempt, Batch, KeyGroup, KeyGroupRange, Record, RuntimeEvent, SubtaskId, Timestamp,
+    Attempt, Batch, KeyGroup, KeyGroupRange, Record, RuntimeEvent, SubtaskId, TimeDomain, Timestamp,
 };
 use floodmark_platform::Machine;
 use floodmark_state::{Data, Key, Snapshot, Table, Timers, freeze_value};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, OutputTag,
     chain::{Emitter, OpenContext, Operator},
-    operators::KeyOf,
+    operators::{KeyOf, timer_watch::TimerWatch},
 };
 
 /// A span of event time, `start..end`.
@@ -164,6 +164,7 @@ struct Opened<K, A> {
     windows: Table<(K, Timestamp), A>,
     /// When windows fire and when they are forgotten.
     timers: Timers<(K, Timestamp)>,
+    watch: TimerWatch,
     counts: Counts,
 }
 
@@ -216,11 +217,11 @@ where
         let accumulator = opened.windows.remove(group, &owner);
         let accumulator = self.accumulate.add(accumulator, value);
         opened.windows.insert(group, owner.clone(), accumulator);
-        opened.timers.register(group, forgotten_at, owner.clone());
+        opened.register(group, forgotten_at, &owner);
         if window.max_timestamp() <= opened.watermark {
             self.fire(group, owner, window, out);
         } else {
-            opened.timers.register(group, window.max_timestamp(), owner);
+            opened.register(group, window.max_timestamp(), &owner);
         }
     }
 
@@ -257,6 +258,12 @@ where
 }
 
 impl<K: Key, A: Data> Opened<K, A> {
+    fn register(&mut self, group: KeyGroup, time: Timestamp, owner: &(K, Timestamp)) {
+        if self.timers.register(group, time, owner.clone()) {
+            self.watch.on_register(TimeDomain::Event, time, owner);
+        }
+    }
+
     fn restore(uid: &str, cx: &mut OpenContext<'_>) -> Result<Self, Error> {
         let range: KeyGroupRange = cx.key_groups;
         let windows = cx.restored.take(uid, "windows");
@@ -268,6 +275,7 @@ impl<K: Key, A: Data> Opened<K, A> {
             watermark: cx.watermark,
             windows: Table::restore(range, &windows)?,
             timers: Timers::restore(range, &timers)?,
+            watch: TimerWatch::new(uid, cx),
             counts: cx.restored.take_value(uid, "counts")?.unwrap_or_default(),
         })
     }
@@ -304,6 +312,7 @@ where
         loop {
             let opened = self.opened.as_mut().expect("an operator is opened before it is used");
             let Some(timer) = opened.timers.pop_due(watermark) else { break };
+            opened.watch.on_fire(TimeDomain::Event, (timer.0, watermark), &timer.2);
             self.on_timer(timer, out);
         }
         out.watermark(watermark)
