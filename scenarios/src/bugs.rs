@@ -293,27 +293,43 @@ pub const ALL: &[Bug] = &[
         id: "M44",
         source: "FLINK-32828, FLINK-26018",
         mistake: "A split takes part in the watermark only from its first record on.",
-        state: Due,
+        state: Planted {
+            bug: bug!(LazySplitRegistration),
+            scenarios: &["skewed_splits"],
+            checks: &["watermarks"],
+        },
     },
     Bug {
         id: "M46",
         source: "FLINK-7721",
         mistake: "The watermark of no active channel at all is the highest one.",
-        state: Due,
+        state: Planted {
+            bug: bug!(MinimumOfNothing),
+            scenarios: &["idle_and_finished_sources"],
+            checks: &["watermarks"],
+        },
     },
     Bug {
         id: "M47",
         source: "FLINK-23698, FLINK-23708, FLINK-28357",
         mistake: "An input that had ended before the snapshot does not say so again after a \
                   restore.",
-        state: Due,
+        state: Planted {
+            bug: bug!(EndNotRepeated),
+            scenarios: &["idle_and_finished_sources", "skewed_splits"],
+            checks: &["watermarks", "liveness"],
+        },
     },
     Bug {
         id: "M48",
         source: "FLINK-36663",
         mistake: "Timers begin without event time after a restore, so windows that were done \
                   emit again.",
-        state: Due,
+        state: Planted {
+            bug: bug!(WatermarkNotRestored),
+            scenarios: &["late_events"],
+            checks: &["watermarks"],
+        },
     },
     Bug {
         id: "M49",
@@ -332,21 +348,33 @@ pub const ALL: &[Bug] = &[
         id: "M51",
         source: "FLINK-4651",
         mistake: "Timers of processing time are restored and not armed.",
-        state: Due,
+        state: Planted {
+            bug: bug!(ProcessingTimersNotRearmed),
+            scenarios: &["reminders"],
+            checks: &["timers"],
+        },
     },
     Bug {
         id: "M53",
         source: "risingwave#25547",
-        mistake: "The restored watermark is the greatest by encoded bytes, which is not the \
-                  greatest in time.",
-        state: Due,
+        mistake: "The restored watermark is found by comparing encoded bytes, whose order is not \
+                  that of time.",
+        state: Planted {
+            bug: bug!(WatermarkComparedAsBytes),
+            scenarios: &["skewed_splits"],
+            checks: &["watermarks"],
+        },
     },
     Bug {
         id: "M55",
         source: "risingwave#8442, risingwave#11554, risingwave#19199",
         mistake: "A part without records, or an idle or paused input, holds the watermark back \
                   or lets it run ahead.",
-        state: Due,
+        state: Planted {
+            bug: bug!(IdleHoldsBack),
+            scenarios: &["idle_and_finished_sources"],
+            checks: &["watermarks"],
+        },
     },
     Bug {
         id: "M56",

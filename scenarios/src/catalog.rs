@@ -14,6 +14,7 @@ pub mod deaf_coordinator;
 pub mod deaf_worker;
 pub mod empty_epochs;
 pub mod flights;
+pub mod idle_and_finished_sources;
 pub mod late_events;
 pub mod local_recovery;
 pub mod lost_acknowledgement;
@@ -22,9 +23,11 @@ pub mod lost_notification;
 pub mod lost_trigger;
 pub mod manifest_in_doubt;
 pub mod partition;
+pub mod reminders;
 pub mod single_checkpoint;
 pub mod sink_errors;
 pub mod skewed_clocks;
+pub mod skewed_splits;
 pub mod slow_store;
 pub mod two_coordinators;
 pub mod unruly_frames;
@@ -66,6 +69,9 @@ pub const ALL: &[&Scenario] = &[
     &upload_errors::SCENARIO,
     &single_checkpoint::SCENARIO,
     &late_events::SCENARIO,
+    &skewed_splits::SCENARIO,
+    &idle_and_finished_sources::SCENARIO,
+    &reminders::SCENARIO,
     &skewed_clocks::SCENARIO,
     &empty_epochs::SCENARIO,
     &sink_errors::SCENARIO,

@@ -12,6 +12,7 @@ mod fencing;
 mod key_groups;
 mod references;
 mod restore;
+mod timers;
 mod two_phase;
 mod watermarks;
 
@@ -23,6 +24,7 @@ pub use fencing::Fencing;
 pub use key_groups::KeyGroups;
 pub use references::References;
 pub use restore::Restore;
+pub use timers::Timers;
 pub use two_phase::TwoPhase;
 pub use watermarks::Watermarks;
 
@@ -73,7 +75,8 @@ pub fn all(job: &JobGraph) -> Vec<Box<dyn Check>> {
     vec![
         Box::new(Fencing::default()),
         Box::new(ConsistentCut::new(names.clone())),
-        Box::new(Watermarks::new(names.clone())),
+        Box::new(Watermarks::new(job, names.clone())),
+        Box::new(Timers::new(names.clone())),
         Box::new(Restore::new(names.clone())),
         Box::new(TwoPhase::new(names.clone())),
         Box::new(KeyGroups::new(job, names.clone())),

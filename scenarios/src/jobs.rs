@@ -6,6 +6,8 @@
 //! is right because there is nothing in it that could go wrong in an interesting way.
 
 pub mod flights;
+pub mod gauges;
+pub mod reminders;
 pub mod transfers;
 pub mod word_count;
 

@@ -3,7 +3,7 @@
 //! Some show in a single event. Others only in what came before it: *a worker died while one of its
 //! subtasks was aligning*. Those are asked with everything seen so far, as [`Progress`] keeps it.
 
-use floodmark::{RuntimeEvent, SnapshotOrigin, Timestamp};
+use floodmark::{RuntimeEvent, SnapshotOrigin, TimeDomain, Timestamp};
 use floodmark_sim::{Effect, FrameFate, Incident, Operation};
 
 use crate::{NodeProgress, Progress, cluster::COORDINATOR};
@@ -144,6 +144,41 @@ pub const WATERMARK_RESTORED: Probe = Probe::event("watermark_restored", |event|
             if Timestamp::MIN < *watermark
     )
 });
+
+/// A source was restored, and one of its splits had ended before.
+pub const ENDED_SPLIT_RESTORED: Probe = Probe::event("ended_split_restored", |event| {
+    matches!(
+        event,
+        RuntimeEvent::SplitsAssigned { restored: Some(_), ended_count, .. } if 0 < *ended_count
+    )
+});
+
+/// A source was restored, and all of its splits had ended before.
+pub const ENDED_SOURCE_RESTORED: Probe = Probe::event("ended_source_restored", |event| {
+    matches!(
+        event,
+        RuntimeEvent::SplitsAssigned { restored: Some(_), ended_count, split_count, .. }
+            if ended_count == split_count && 0 < *split_count
+    )
+});
+
+/// A channel was idle.
+pub const CHANNEL_IDLE: Probe = Probe::event("channel_idle", |event| {
+    matches!(event, RuntimeEvent::ChannelIdle { is_idle: true, .. })
+});
+
+/// A channel that was idle was active again.
+pub const CHANNEL_ACTIVE_AGAIN: Probe = Probe::event("channel_active_again", |event| {
+    matches!(event, RuntimeEvent::ChannelIdle { is_idle: false, .. })
+});
+
+/// A subtask had no input that could advance its event time.
+pub const ALL_INPUTS_IDLE: Probe =
+    Probe::event("all_inputs_idle", |event| matches!(event, RuntimeEvent::AllInputsIdle { .. }));
+
+/// A timer fired on the clock of a node.
+pub const PROCESSING_TIMER_FIRED: Probe = Probe::event("processing_timer_fired", |event| {
+    matches!(event, RuntimeEvent::TimerFired { domain: TimeDomain::Processing, .. })
 
 /// Returns the node that dies, if that is what was seen.
 fn victim<'a>(

@@ -10,11 +10,7 @@ use floodmark_model::{
     Attempt, Barrier, Batch, ChannelId, CheckpointId, EdgeId, Element, KeyGroupLayout,
     RuntimeEvent, SubtaskId, Timestamp,
 };
-<<<<<<< HEAD
-use floodmark_platform::planted;
-=======
-use floodmark_platform::Machine;
->>>>>>> aab6112 (runtime: every split of a source has a watermark of its own, and idleness is told both ways)
+use floodmark_platform::{Machine, planted};
 use floodmark_state::{Data, Key, Snapshot};
 use floodmark_wire::codec;
 

@@ -36,6 +36,9 @@ pub trait Head: Send {
     /// Adds the positions of the input and the chain's state to `snapshot`, and does nothing else.
     fn freeze(&mut self, snapshot: &mut Snapshot);
 
+    /// Returns whether all input is known to be over before any of it is taken.
+    fn has_ended(&self) -> bool;
+
     /// Takes nothing more from the channel at this index.
     fn block(&mut self, channel: usize);
 
@@ -125,6 +128,10 @@ impl<T: Data> Head for GateHead<T> {
 
     fn freeze(&mut self, snapshot: &mut Snapshot) {
         self.chain.freeze(snapshot);
+    }
+
+    fn has_ended(&self) -> bool {
+        false
     }
 
     fn block(&mut self, channel: usize) {

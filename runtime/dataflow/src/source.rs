@@ -5,17 +5,11 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-<<<<<<< HEAD
-use floodmark_model::{Barrier, Batch, ChannelId, Record, Timestamp};
-use floodmark_platform::{BoxFuture, Machine, planted};
-=======
 use floodmark_model::{
     Attempt, Barrier, Batch, ChannelId, Record, RuntimeEvent, SubtaskId, Timestamp,
 };
-use floodmark_platform::{BoxFuture, Machine};
->>>>>>> aab6112 (runtime: every split of a source has a watermark of its own, and idleness is told both ways)
+use floodmark_platform::{BoxFuture, Machine, planted};
 use floodmark_state::{Data, Snapshot, freeze_value};
-
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -111,11 +105,14 @@ impl<S: Source> SourceHead<S> {
     fn open_chain(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         let (attempt, subtask, restored) = (cx.attempt, cx.subtask, cx.checkpoint);
         self.reader = Some((attempt, subtask));
+        let count = |count: usize| u32::try_from(count).expect("splits fit into memory");
+        let ended = self.splits.iter().filter(|split| matches!(split, SplitState::Ended(_)));
         self.machine.observe(|| RuntimeEvent::SplitsAssigned {
             attempt,
             subtask,
             restored,
-            split_count: u32::try_from(self.splits.len()).expect("splits fit into memory"),
+            split_count: count(self.splits.len()),
+            ended_count: count(ended.count()),
         });
         cx.split_count = Some(self.splits.len());
         self.chain.open(cx)?;
@@ -205,6 +202,10 @@ impl<S: Source> Head for SourceHead<S> {
     fn freeze(&mut self, snapshot: &mut Snapshot) {
         self.freeze_positions(snapshot);
         self.chain.freeze(snapshot);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.splits.iter().all(|split| matches!(split, SplitState::Ended(_)))
     }
 
     fn block(&mut self, _: usize) {

@@ -182,7 +182,11 @@ impl Subtask {
             key_groups: options.key_groups,
             checkpoint,
             restored: &mut restored,
-            watermark: watermarks.merged(),
+            watermark: if planted!(WatermarkNotRestored) {
+                Timestamp::MIN
+            } else {
+                watermarks.merged()
+            },
             split_count: None,
             commits: Vec::new(),
             cleanups: Vec::new(),
@@ -230,6 +234,9 @@ impl Subtask {
             if let Err(error) = cleanup.await {
                 tracing::warn!(%error, subtask = %this.id, "aborting old transactions");
             }
+        }
+        if planted!(EndNotRepeated) && checkpoint.is_some() && this.head.has_ended() {
+            this.phase = Phase::Exhausted;
         }
         this.report(News::Running);
         this.observe_start(checkpoint);
@@ -348,7 +355,11 @@ impl Subtask {
     fn advance(&mut self) -> Result<(), Error> {
         match self.watermarks.advance() {
             Progress::None => Ok(()),
-            Progress::Idle => self.head.chain().on_idle(),
+            Progress::Idle => {
+                let (attempt, subtask) = (self.attempt, self.id);
+                self.machine.observe(|| RuntimeEvent::AllInputsIdle { attempt, subtask });
+                self.head.chain().on_idle()
+            }
             // The old watermark tells those downstream that they have to wait for this subtask again.
             Progress::Active => self.head.chain().on_watermark(self.watermarks.merged()),
             Progress::Advanced(watermark) => {

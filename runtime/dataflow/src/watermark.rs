@@ -5,11 +5,13 @@
 //! - The merged watermark never goes back.
 //! - A channel is idle from its idle mark until its next watermark. Records do not end idleness: a
 //!   sender that becomes active says so first, by a watermark, though it be an old one.
-//! - An idle channel does not hold it back, and does not push it on: when all channels are idle
-//!   there is no progress, because the minimum of nothing is unknown, not infinite.
+//! - Neither a channel that is idle nor one that has ended holds it back, or pushes it on: when there
+//!   are no others there is no progress, because the minimum of nothing is unknown, not infinite.
+//!   Only when all have ended is it at the end of time.
 //! - What a channel promised before a restore, it promised: restored watermarks are floors.
 
 use floodmark_model::{ChannelId, Timestamp};
+use floodmark_platform::planted;
 use serde::{Deserialize, Serialize};
 
 /// The watermark of one channel, as a snapshot keeps it.
@@ -63,6 +65,10 @@ impl WatermarkMerge {
             }
         }
         self.merged = merged;
+        if planted!(WatermarkComparedAsBytes) {
+            let bytes = |floor: &&WatermarkFloor| floor.watermark.0.to_le_bytes();
+            self.merged = floors.iter().min_by_key(bytes).map_or(merged, |floor| floor.watermark);
+        }
         self.is_idle = self.channels.iter().all(|channel| channel.is_idle);
     }
 
@@ -96,10 +102,23 @@ impl WatermarkMerge {
         self.channels[index].is_idle = true;
     }
 
+    /// Returns the least promise of those channels that are neither idle nor at the end of time; the
+    /// end of time, if all are there.
+    fn minimum(&self) -> Option<Timestamp> {
+        let is_counted = |channel: &&WatermarkFloor| !channel.is_idle || planted!(IdleHoldsBack);
+        let active = self.channels.iter().filter(is_counted).map(|channel| channel.watermark);
+        let has_ended = |channel: &WatermarkFloor| channel.watermark == Timestamp::MAX;
+        let minimum = active.min();
+        minimum.filter(|minimum| *minimum < Timestamp::MAX || self.channels.iter().all(has_ended))
+    }
+
     /// Merges again after a change.
     pub(crate) fn advance(&mut self) -> Progress {
-        let active = self.channels.iter().filter(|channel| !channel.is_idle);
-        let Some(minimum) = active.map(|channel| channel.watermark).min() else {
+        let Some(minimum) = self.minimum() else {
+            if planted!(MinimumOfNothing) {
+                self.merged = Timestamp::MAX;
+                return Progress::Advanced(Timestamp::MAX);
+            }
             let was_idle = std::mem::replace(&mut self.is_idle, true);
             return if was_idle { Progress::None } else { Progress::Idle };
         };
@@ -166,6 +185,21 @@ mod tests {
         merge.on_watermark(0, Timestamp::MIN);
         assert_eq!(merge.advance(), Progress::Active);
         assert_eq!(merge.advance(), Progress::None, "activity is told once");
+    }
+
+    #[test]
+    fn a_channel_that_has_ended_does_not_push_on_what_the_idle_ones_wait_for() {
+        let mut merge = merge(2);
+        assert_eq!(advance(&mut merge, 1, 10), None);
+        merge.on_watermark(0, Timestamp::MAX);
+        assert_eq!(merge.advanced(), Some(Timestamp(10)));
+        merge.on_idle(1);
+        assert_eq!(merge.advance(), Progress::Idle);
+        assert_eq!(merge.merged(), Timestamp(10));
+        merge.on_watermark(1, Timestamp(11));
+        assert_eq!(merge.advance(), Progress::Advanced(Timestamp(11)));
+        merge.on_watermark(1, Timestamp::MAX);
+        assert_eq!(merge.advance(), Progress::Advanced(Timestamp::MAX), "all have ended");
     }
 
     #[test]

@@ -167,6 +167,7 @@ pub enum RuntimeEvent {
         subtask: SubtaskId,
         restored: Option<CheckpointId>,
         split_count: u32,
+        ended_count: u32,
     },
     /// The promise about a split grew. `operator` is the one that makes promises.
     SplitWatermark {
@@ -198,6 +199,8 @@ pub enum RuntimeEvent {
     ChannelIdle { attempt: Attempt, channel: ChannelId, is_idle: bool },
     /// The event time of a subtask advanced.
     WatermarkAdvanced { attempt: Attempt, subtask: SubtaskId, watermark: Timestamp },
+    /// No input of a subtask can advance its event time: each is idle or has ended, and not all have.
+    AllInputsIdle { attempt: Attempt, subtask: SubtaskId },
     /// An operator with timers begins at this event time.
     EventTimeRestored {
         attempt: Attempt,
@@ -301,6 +304,7 @@ impl From<&RuntimeEvent> for &'static str {
             RuntimeEvent::ChannelWatermark { .. } => "channel_watermark",
             RuntimeEvent::ChannelIdle { .. } => "channel_idle",
             RuntimeEvent::WatermarkAdvanced { .. } => "watermark_advanced",
+            RuntimeEvent::AllInputsIdle { .. } => "all_inputs_idle",
             RuntimeEvent::EventTimeRestored { .. } => "event_time_restored",
             RuntimeEvent::TimerRegistered { .. } => "timer_registered",
             RuntimeEvent::TimerDeleted { .. } => "timer_deleted",
@@ -435,6 +439,7 @@ impl fmt::Display for RuntimeEvent {
             Self::ChannelIdle { channel, is_idle, .. } => {
                 write!(f, "{channel} {}", becomes(*is_idle))
             }
+            Self::AllInputsIdle { subtask, .. } => write!(f, "all inputs of {subtask} are idle"),
             Self::EventTimeRestored { subtask, operator, watermark, .. } => {
                 write!(f, "{operator} in {subtask} begins at watermark {watermark}")
             }

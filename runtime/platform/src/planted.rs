@@ -100,6 +100,20 @@ mod switch {
         FlushAfterBarrier,
         /// M41: the position of a file is what was fetched, not what was handed on.
         OffsetInWrongUnits,
+        /// M44: a split takes part in the watermark only from its first record on.
+        LazySplitRegistration,
+        /// M46: the least watermark of no channel at all is the greatest there is.
+        MinimumOfNothing,
+        /// M47: a source that is restored as ended does not say so again.
+        EndNotRepeated,
+        /// M48: operators begin without event time after a restore.
+        WatermarkNotRestored,
+        /// M51: processing-time timers are restored, and nobody is woken for them.
+        ProcessingTimersNotRearmed,
+        /// M53: the restored watermark is the least one by its bytes.
+        WatermarkComparedAsBytes,
+        /// M55: an idle channel holds event time back like any other.
+        IdleHoldsBack,
         /// M62: restored transactions belong to no checkpoint.
         CommittablesRenumbered,
         /// M64: an epoch without records does not keep what was prepared before it.

@@ -66,6 +66,12 @@ impl<N: Key> Timers<N> {
         (self.earliest < Timestamp::MAX).then_some(self.earliest)
     }
 
+    /// Forgets when the earliest timer is due, until another one is added.
+    #[doc(hidden)]
+    pub fn disarm(&mut self) {
+        self.earliest = Timestamp::MAX;
+    }
+
     /// Removes and returns the earliest timer that is due at `now`. Of several at one time, the
     /// smallest owner comes first.
     pub fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, KeyGroup, N)> {

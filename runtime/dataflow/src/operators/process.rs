@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use floodmark_model::{Batch, KeyGroup, Record, TimeDomain, Timestamp};
-use floodmark_platform::Machine;
+use floodmark_platform::{Machine, planted};
 use floodmark_state::{Data, Key, KeyedStore, Snapshot, StateError, Timers as TimerSet, ValueRef};
 
 use crate::{
@@ -290,11 +290,15 @@ impl<K: Key> Opened<K> {
     fn restore(uid: &str, cx: &mut OpenContext<'_>) -> Result<Self, Error> {
         let event_timers = cx.restored.take(uid, EVENT_TIMERS);
         let processing_timers = cx.restored.take(uid, PROCESSING_TIMERS);
+        let mut processing_timers = TimerSet::restore(cx.key_groups, &processing_timers)?;
+        if planted!(ProcessingTimersNotRearmed) {
+            processing_timers.disarm();
+        }
         Ok(Self {
             machine: cx.machine.clone(),
             watermark: cx.watermark,
             event_timers: TimerSet::restore(cx.key_groups, &event_timers)?,
-            processing_timers: TimerSet::restore(cx.key_groups, &processing_timers)?,
+            processing_timers,
             store: KeyedStore::new(uid, cx.key_groups, cx.restored),
             watch: TimerWatch::new(uid, cx),
         })

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use floodmark_model::{Attempt, Batch, RuntimeEvent, SubtaskId, Timestamp};
-use floodmark_platform::Machine;
+use floodmark_platform::{Machine, planted};
 use floodmark_state::{Data, Snapshot, freeze_value};
 use serde::{Deserialize, Serialize};
 
@@ -211,7 +211,10 @@ impl<T> WatermarkOperator<T> {
         if open.peek().is_none() {
             return Merged::Ended;
         }
-        let active = open.filter(|split| split.status == SplitStatus::Active);
+        let counts = |split: &&SplitProgress| {
+            !planted!(LazySplitRegistration) || Timestamp::MIN < split.latest
+        };
+        let active = open.filter(|split| split.status == SplitStatus::Active).filter(counts);
         active.map(|split| split.promise).min().map_or(Merged::Idle, Merged::Active)
     }
 }

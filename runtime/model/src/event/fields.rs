@@ -24,7 +24,8 @@ impl From<&RuntimeEvent> for Vec<(&'static str, u64)> {
         match event {
             RuntimeEvent::TermTaken { term } => fields.push(("term", term.0)),
             RuntimeEvent::AttemptStarted { restored, .. }
-            | RuntimeEvent::SubtaskStarted { restored, .. } => {
+            | RuntimeEvent::SubtaskStarted { restored, .. }
+            | RuntimeEvent::SplitsAssigned { restored, .. } => {
                 fields.push(("restored", restored.is_some().into()));
             }
             RuntimeEvent::CheckpointTriggered { is_final, .. } => {
@@ -67,6 +68,20 @@ impl RuntimeEvent {
             | Self::SubtaskFinished { attempt, .. }
             | Self::RecordsCounted { attempt, .. }
             | Self::GapDetected { attempt, .. }
+            | Self::SplitsAssigned { attempt, .. }
+            | Self::SplitWatermark { attempt, .. }
+            | Self::SplitIdle { attempt, .. }
+            | Self::SplitEnded { attempt, .. }
+            | Self::WatermarkEmitted { attempt, .. }
+            | Self::WatermarkSent { attempt, .. }
+            | Self::IdleSent { attempt, .. }
+            | Self::AllInputsIdle { attempt, .. }
+            | Self::EventTimeRestored { attempt, .. }
+            | Self::TimerRegistered { attempt, .. }
+            | Self::TimerDeleted { attempt, .. }
+            | Self::TimerFired { attempt, .. }
+            | Self::ProcessingTimeReached { attempt, .. }
+            | Self::ChannelIdle { attempt, .. }
             | Self::RepeatDropped { attempt, .. } => Some(*attempt),
             _ => None,
         }
@@ -91,9 +106,9 @@ impl RuntimeEvent {
             | Self::TransactionCommitted { checkpoint, .. }
             | Self::CheckpointAborted { checkpoint, .. }
             | Self::CheckpointRetired { checkpoint } => Some(*checkpoint),
-            Self::AttemptStarted { restored, .. } | Self::SubtaskStarted { restored, .. } => {
-                *restored
-            }
+            Self::AttemptStarted { restored, .. }
+            | Self::SubtaskStarted { restored, .. }
+            | Self::SplitsAssigned { restored, .. } => *restored,
             _ => None,
         }
     }
@@ -117,6 +132,19 @@ impl RuntimeEvent {
             | Self::WatermarkAdvanced { subtask, .. }
             | Self::SourceExhausted { subtask, .. }
             | Self::SubtaskFinished { subtask, .. }
+            | Self::SplitsAssigned { subtask, .. }
+            | Self::SplitWatermark { subtask, .. }
+            | Self::SplitIdle { subtask, .. }
+            | Self::SplitEnded { subtask, .. }
+            | Self::WatermarkEmitted { subtask, .. }
+            | Self::WatermarkSent { subtask, .. }
+            | Self::IdleSent { subtask, .. }
+            | Self::AllInputsIdle { subtask, .. }
+            | Self::EventTimeRestored { subtask, .. }
+            | Self::TimerRegistered { subtask, .. }
+            | Self::TimerDeleted { subtask, .. }
+            | Self::TimerFired { subtask, .. }
+            | Self::ProcessingTimeReached { subtask, .. }
             | Self::RecordsCounted { subtask, .. } => Some(*subtask),
             _ => None,
         }
@@ -127,6 +155,7 @@ impl RuntimeEvent {
         match self {
             Self::BarrierArrived { channel, .. }
             | Self::ChannelWatermark { channel, .. }
+            | Self::ChannelIdle { channel, .. }
             | Self::GapDetected { channel, .. }
             | Self::RepeatDropped { channel, .. } => Some(*channel),
             _ => None,

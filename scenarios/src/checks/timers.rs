@@ -1,0 +1,177 @@
+//! Every timer fires exactly once, net of restore: in order, not early, and not never.
+//!
+//! - A timer that fires was set, has not fired and was not removed; no earlier one of its operator and
+//!   domain is left.
+//! - Its time has come: the watermark, or the clock, has reached it.
+//! - When a subtask's event time has advanced, no event-time timer up to it is left. At every barrier
+//!   no processing-time timer up to the clock is left.
+//!
+//! The timers that are set are kept with every snapshot, so that a restore rolls the check back too.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use floodmark::{Attempt, CheckpointId, RuntimeEvent, SubtaskId, TimeDomain, Timestamp};
+
+use super::{Check, Names};
+
+/// Follows every timer from when it is set until it fires.
+#[derive(Debug)]
+pub struct Timers {
+    names: Names,
+    subtasks: BTreeMap<SubtaskId, State>,
+    snapshots: BTreeMap<(CheckpointId, SubtaskId), State>,
+}
+
+/// The timers that are set in one subtask.
+#[derive(Clone, Debug, Default)]
+struct State {
+    attempt: Attempt,
+    set: BTreeMap<(String, TimeDomain), BTreeSet<(Timestamp, u64)>>,
+    /// The latest event time for which event-time timers fired.
+    fired_for: Option<Timestamp>,
+}
+
+/// One timer, where it was set.
+#[derive(Clone, Copy)]
+struct Timer<'a> {
+    attempt: Attempt,
+    subtask: SubtaskId,
+    operator: &'a str,
+    domain: TimeDomain,
+    time: Timestamp,
+    key: u64,
+}
+
+impl Timers {
+    /// Creates the check.
+    pub fn new(names: Names) -> Self {
+        Self { names, subtasks: BTreeMap::new(), snapshots: BTreeMap::new() }
+    }
+
+    /// Returns the state of a subtask, unless the event is of an attempt that is over.
+    fn state(&mut self, attempt: Attempt, subtask: SubtaskId) -> Option<&mut State> {
+        self.subtasks.get_mut(&subtask).filter(|state| state.attempt == attempt)
+    }
+
+    fn describe(&self, timer: Timer<'_>) -> String {
+        let Timer { attempt, subtask, operator, domain, time, key } = timer;
+        let name = self.names.of(subtask);
+        format!(
+            "the timer of {operator} at {domain} {time} for key {key:016x} in {name} in {attempt}"
+        )
+    }
+
+    fn begin(&mut self, attempt: Attempt, subtask: SubtaskId, restored: Option<CheckpointId>) {
+        if self.subtasks.get(&subtask).is_some_and(|state| attempt <= state.attempt) {
+            return;
+        }
+        let kept = restored.and_then(|checkpoint| self.snapshots.get(&(checkpoint, subtask)));
+        let set = kept.map(|state| state.set.clone()).unwrap_or_default();
+        self.subtasks.insert(subtask, State { attempt, set, fired_for: None });
+    }
+
+    fn on_registered(&mut self, timer: Timer<'_>) -> Result<(), String> {
+        let description = self.describe(timer);
+        let Some(state) = self.state(timer.attempt, timer.subtask) else { return Ok(()) };
+        let set = state.set.entry((timer.operator.to_owned(), timer.domain)).or_default();
+        if set.insert((timer.time, timer.key)) {
+            return Ok(());
+        }
+        Err(format!("{description} was set twice"))
+    }
+
+    fn on_deleted(&mut self, timer: Timer<'_>) -> Result<(), String> {
+        let description = self.describe(timer);
+        let Some(state) = self.state(timer.attempt, timer.subtask) else { return Ok(()) };
+        let set = state.set.entry((timer.operator.to_owned(), timer.domain)).or_default();
+        if set.remove(&(timer.time, timer.key)) {
+            return Ok(());
+        }
+        Err(format!("{description} was removed, and was not set"))
+    }
+
+    fn on_fired(&mut self, timer: Timer<'_>, now: Timestamp) -> Result<(), String> {
+        let description = self.describe(timer);
+        let Some(state) = self.state(timer.attempt, timer.subtask) else { return Ok(()) };
+        let set = state.set.entry((timer.operator.to_owned(), timer.domain)).or_default();
+        if !set.remove(&(timer.time, timer.key)) {
+            return Err(format!("{description} fires, and is not set"));
+        }
+        if now < timer.time {
+            return Err(format!("{description} fires early, at {now}"));
+        }
+        if let Some((earlier, key)) = set.first()
+            && *earlier < timer.time
+        {
+            return Err(format!("{description} fires before one at {earlier} for key {key:016x}"));
+        }
+        if timer.domain == TimeDomain::Event {
+            state.fired_for = state.fired_for.max(Some(now));
+        }
+        Ok(())
+    }
+
+    /// Time has reached `now` in a domain: what was set up to it has fired.
+    fn on_reached(
+        &mut self,
+        (attempt, subtask): (Attempt, SubtaskId),
+        domain: TimeDomain,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let name = self.names.of(subtask);
+        let Some(state) = self.state(attempt, subtask) else { return Ok(()) };
+        if domain == TimeDomain::Event && Some(now) < state.fired_for {
+            let fired_for = state.fired_for.unwrap_or(now);
+            return Err(format!(
+                "timers in {name} in {attempt} fired for event time {fired_for}, and it is {now}"
+            ));
+        }
+        let sets = state.set.iter().filter(|((_, of), _)| *of == domain);
+        for ((operator, _), set) in sets {
+            if let Some((time, key)) = set.first().copied().filter(|(time, _)| *time <= now) {
+                let operator = operator.clone();
+                let timer = Timer { attempt, subtask, operator: &operator, domain, time, key };
+                return Err(format!("{} has not fired by {now}", self.describe(timer)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Check for Timers {
+    fn name(&self) -> &'static str {
+        "timers"
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a law is about a few kinds of event")]
+    fn on_event(&mut self, _: &str, event: &RuntimeEvent) -> Result<(), String> {
+        match *event {
+            RuntimeEvent::SubtaskStarted { attempt, subtask, restored, .. } => {
+                self.begin(attempt, subtask, restored);
+                Ok(())
+            }
+            RuntimeEvent::SnapshotTaken { attempt, subtask, checkpoint, .. } => {
+                if let Some(state) = self.state(attempt, subtask).cloned() {
+                    self.snapshots.insert((checkpoint, subtask), state);
+                }
+                Ok(())
+            }
+            RuntimeEvent::TimerRegistered { attempt, subtask, ref operator, domain, time, key } => {
+                self.on_registered(Timer { attempt, subtask, operator, domain, time, key })
+            }
+            RuntimeEvent::TimerDeleted { attempt, subtask, ref operator, domain, time, key } => {
+                self.on_deleted(Timer { attempt, subtask, operator, domain, time, key })
+            }
+            RuntimeEvent::TimerFired { attempt, subtask, ref operator, domain, time, key, now } => {
+                self.on_fired(Timer { attempt, subtask, operator, domain, time, key }, now)
+            }
+            RuntimeEvent::WatermarkAdvanced { attempt, subtask, watermark } => {
+                self.on_reached((attempt, subtask), TimeDomain::Event, watermark)
+            }
+            RuntimeEvent::ProcessingTimeReached { attempt, subtask, now } => {
+                self.on_reached((attempt, subtask), TimeDomain::Processing, now)
+            }
+            _ => Ok(()),
+        }
+    }
+}

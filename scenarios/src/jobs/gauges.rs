@@ -1,0 +1,222 @@
+//! Water gauges, each a split of its own: some send quickly, some slowly, some begin late, some fall
+//! silent for a while, some are taken down early.
+//!
+//! There are twelve gauges, so each subtask of the source reads at least three. Readings of the same
+//! moment of event time come at very different moments of the run, and yet none is late: every gauge
+//! has a watermark of its own. The results are readings per river and two seconds.
+
+use std::{
+    collections::BTreeMap,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use floodmark::{
+    BoxError, Environment, FileSink, Source, SplitReader, Stream, Tumbling, VecSource,
+    WatermarkStrategy, Window,
+    platform::{BoxFuture, Machine},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{PreparedJob, ScenarioJob, mix, no_law};
+
+/// Gauges of different speed, none of which is ever idle. A reading behind the watermark of its own
+/// gauge would be late.
+pub const SKEWED: ScenarioJob = ScenarioJob { name: "skewed_gauges", prepare: prepare_skewed };
+
+/// Gauges that fall silent and are declared idle, and a source that ends at once. Every window waits
+/// for the end of all input, because what an idle gauge sends later may be late by any amount.
+pub const IDLE: ScenarioJob = ScenarioJob { name: "idle_gauges", prepare: prepare_idle };
+
+const OUTPUT: &str = "output/readings";
+const GAUGE_COUNT: u64 = 12;
+const RIVER_COUNT: u64 = 7;
+const WINDOW_MS: i64 = 2_000;
+/// Event time of a whole run.
+const RANGE_MS: i64 = 20_000;
+/// How far the readings of one gauge are out of order.
+const DISORDER_MS: u64 = 400;
+/// Readings between two watermarks of a gauge.
+const WATERMARK_EVERY: u64 = 4;
+/// Readings of the source that ends at once.
+const CLOSED_COUNT: u64 = 10;
+
+/// A river, and the time in milliseconds.
+type Reading = (u64, i64);
+
+/// How a gauge sends.
+#[derive(Clone, Copy)]
+struct Habit {
+    /// Readings in all, and their distance in event time.
+    count: u64,
+    step_ms: i64,
+    /// Before every reading.
+    pause: Duration,
+    /// Before a certain reading, besides.
+    silence: (u64, Duration),
+}
+
+/// The gauges.
+#[derive(Clone)]
+struct Gauges {
+    seed: u64,
+    size: u64,
+    falls_silent: bool,
+}
+
+/// A gauge, and its next reading.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Position {
+    gauge: u64,
+    next: u64,
+}
+
+struct Reader {
+    gauges: Gauges,
+    position: Position,
+    machine: Machine,
+    sleep: Option<BoxFuture<()>>,
+}
+
+impl Gauges {
+    fn habit(&self, gauge: u64) -> Habit {
+        let unit = (self.size / 30).max(8);
+        let millis = Duration::from_millis;
+        let habit = |count: u64, lasts_ms: u64, silence| Habit {
+            count,
+            step_ms: RANGE_MS / i64::try_from(count).expect("a run is short"),
+            pause: millis(lasts_ms / count),
+            silence,
+        };
+        // Drawn per gauge and seed, so that each subtask has a mix of its own.
+        let kind = mix(self.seed ^ mix(gauge)) % 4;
+        // All gauges fall silent at about the same moment, most of them once.
+        let silence = |reading: u64| match self.falls_silent {
+            true => (reading, millis(1_500)),
+            false => (0, Duration::ZERO),
+        };
+        match kind {
+            0 => habit(unit, 800, silence(unit - 1)),
+            1 => habit(unit * 4, 3_000, silence(unit)),
+            2 => habit(unit, 800, (0, millis(1_500))),
+            _ => Habit { count: unit / 4, ..habit(unit, 1_600, (0, Duration::ZERO)) },
+        }
+    }
+
+    fn reading(&self, gauge: u64, index: u64) -> Reading {
+        let random = mix(self.seed ^ mix(gauge << 32 | index));
+        let jitter = i64::try_from(random % DISORDER_MS).expect("less than a second");
+        let start = i64::try_from(index).expect("a run is short") * self.habit(gauge).step_ms;
+        ((gauge + index) % RIVER_COUNT, start + jitter)
+    }
+
+    fn all_readings(&self) -> impl Iterator<Item = Reading> {
+        (0..GAUGE_COUNT).flat_map(move |gauge| {
+            (0..self.habit(gauge).count).map(move |index| self.reading(gauge, index))
+        })
+    }
+}
+
+impl Source for Gauges {
+    type Out = Reading;
+    type Split = Position;
+
+    fn splits(&self, _: &Machine, _: u16) -> BoxFuture<Result<Vec<Position>, BoxError>> {
+        let splits = (0..GAUGE_COUNT).map(|gauge| Position { gauge, next: 0 }).collect();
+        Box::pin(async { Ok(splits) })
+    }
+
+    fn read(&self, machine: &Machine, position: Position) -> Box<dyn SplitReader<Self>> {
+        let (gauges, machine) = (self.clone(), machine.clone());
+        Box::new(Reader { gauges, position, machine, sleep: None })
+    }
+}
+
+impl SplitReader<Gauges> for Reader {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<Reading>>, BoxError>> {
+        let Position { gauge, next } = self.position;
+        let Habit { count, pause, silence, .. } = self.gauges.habit(gauge);
+        if next == count {
+            return Poll::Ready(Ok(None));
+        }
+        let sleep = self.sleep.get_or_insert_with(|| {
+            let extra = if silence.0 == next { silence.1 } else { Duration::ZERO };
+            self.machine.clock().sleep_until(self.machine.now() + pause + extra)
+        });
+        std::task::ready!(sleep.as_mut().poll(cx));
+        self.sleep = None;
+        self.position.next += 1;
+        Poll::Ready(Ok(Some(vec![self.gauges.reading(gauge, next)])))
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+}
+
+fn prepare_skewed(seed: u64, size: usize) -> PreparedJob {
+    let gauges = Gauges { seed, size: size as u64, falls_silent: false };
+    let expected = expected(gauges.all_readings());
+    PreparedJob {
+        objects: Vec::new(),
+        build: Box::new(move |env| {
+            let strategy =
+                WatermarkStrategy::bounded_out_of_orderness(Duration::from_millis(DISORDER_MS));
+            count(read(env, &gauges, strategy));
+        }),
+        expected: BTreeMap::from([(OUTPUT, expected)]),
+        law: no_law,
+    }
+}
+
+fn prepare_idle(seed: u64, size: usize) -> PreparedJob {
+    let gauges = Gauges { seed, size: size as u64, falls_silent: true };
+    let closed: Vec<Reading> = (0..CLOSED_COUNT).map(|index| (index % RIVER_COUNT, 0)).collect();
+    let expected = expected(gauges.all_readings().chain(closed.iter().copied()));
+    PreparedJob {
+        objects: Vec::new(),
+        build: Box::new(move |env| {
+            let patience = Duration::from_secs(10 * RANGE_MS.unsigned_abs() / 1_000);
+            let strategy = || WatermarkStrategy::bounded_out_of_orderness(patience);
+            let silent = strategy().idle_after(Duration::from_millis(300));
+            let closed = env.source("closed", VecSource::new(closed.clone()));
+            let closed = closed.watermarks(strategy().timestamps(|reading: &Reading| reading.1));
+            count(read(env, &gauges, silent).union(closed));
+        }),
+        expected: BTreeMap::from([(OUTPUT, expected)]),
+        law: no_law,
+    }
+}
+
+fn read(
+    env: &Environment,
+    gauges: &Gauges,
+    strategy: WatermarkStrategy<Reading>,
+) -> Stream<Reading> {
+    let strategy = strategy.timestamps(|reading: &Reading| reading.1).emit_every(WATERMARK_EVERY);
+    env.source("gauges", gauges.clone()).watermarks(strategy)
+}
+
+fn count(readings: Stream<Reading>) {
+    let window = Duration::from_millis(WINDOW_MS.unsigned_abs());
+    readings
+        .key_by(|(river, _)| *river)
+        .window(Tumbling::event_time(window))
+        .fold(0_u64, |count, _| *count += 1)
+        .uid("count")
+        .sink(
+            "readings",
+            FileSink::new(OUTPUT, |(river, window, count): &(u64, Window, u64)| {
+                format!("{river},{},{count}", window.start.0)
+            }),
+        );
+}
+
+/// The naive model: all readings in a map by river and window.
+fn expected(readings: impl Iterator<Item = Reading>) -> Vec<String> {
+    let mut counts: BTreeMap<(u64, i64), u64> = BTreeMap::new();
+    for (river, time) in readings {
+        *counts.entry((river, time / WINDOW_MS * WINDOW_MS)).or_default() += 1;
+    }
+    counts.into_iter().map(|((river, start), count)| format!("{river},{start},{count}")).collect()
+}
