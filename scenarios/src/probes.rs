@@ -179,6 +179,7 @@ pub const ALL_INPUTS_IDLE: Probe =
 /// A timer fired on the clock of a node.
 pub const PROCESSING_TIMER_FIRED: Probe = Probe::event("processing_timer_fired", |event| {
     matches!(event, RuntimeEvent::TimerFired { domain: TimeDomain::Processing, .. })
+});
 
 /// Returns the node that dies, if that is what was seen.
 fn victim<'a>(

@@ -510,7 +510,6 @@ impl Subtask {
                     self.advance()?;
                 }
                 Input::Idle(channel) => self.watermarks.on_idle(channel),
-                Input::RecordsOf(channel) => self.watermarks.on_records(channel),
                 Input::Records | Input::Exhausted | Input::Barrier(..) | Input::End(_) => {}
             }
         }

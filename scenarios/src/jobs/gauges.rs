@@ -24,7 +24,8 @@ use super::{PreparedJob, ScenarioJob, mix, no_law};
 /// gauge would be late.
 pub const SKEWED: ScenarioJob = ScenarioJob { name: "skewed_gauges", prepare: prepare_skewed };
 
-/// Gauges that fall silent and are declared idle, and a source that ends at once. Every window waits
+/// Gauges that fall silent and are declared idle, others that say next to nothing, and a source that
+/// ends at once. Every window waits
 /// for the end of all input, because what an idle gauge sends later may be late by any amount.
 pub const IDLE: ScenarioJob = ScenarioJob { name: "idle_gauges", prepare: prepare_idle };
 
@@ -57,11 +58,22 @@ struct Habit {
 }
 
 /// The gauges.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Gauges {
     seed: u64,
     size: u64,
-    falls_silent: bool,
+    manner: Manner,
+}
+
+/// What the gauges of a source have in common.
+#[derive(Clone, Copy, PartialEq)]
+enum Manner {
+    /// None is silent for long, but for those that begin late.
+    Busy,
+    /// Most fall silent at about the same moment.
+    Moody,
+    /// They send two readings, and a last one much later.
+    Quiet,
 }
 
 /// A gauge, and its next reading.
@@ -91,11 +103,12 @@ impl Gauges {
         // Drawn per gauge and seed, so that each subtask has a mix of its own.
         let kind = mix(self.seed ^ mix(gauge)) % 4;
         // All gauges fall silent at about the same moment, most of them once.
-        let silence = |reading: u64| match self.falls_silent {
-            true => (reading, millis(1_500)),
-            false => (0, Duration::ZERO),
+        let silence = |reading: u64| match self.manner {
+            Manner::Busy => (0, Duration::ZERO),
+            Manner::Moody | Manner::Quiet => (reading, millis(1_500)),
         };
         match kind {
+            _ if self.manner == Manner::Quiet => habit(3, 60, (2, millis(2_800))),
             0 => habit(unit, 800, silence(unit - 1)),
             1 => habit(unit * 4, 3_000, silence(unit)),
             2 => habit(unit, 800, (0, millis(1_500))),
@@ -110,7 +123,7 @@ impl Gauges {
         ((gauge + index) % RIVER_COUNT, start + jitter)
     }
 
-    fn all_readings(&self) -> impl Iterator<Item = Reading> {
+    fn all_readings(self) -> impl Iterator<Item = Reading> {
         (0..GAUGE_COUNT).flat_map(move |gauge| {
             (0..self.habit(gauge).count).map(move |index| self.reading(gauge, index))
         })
@@ -127,7 +140,7 @@ impl Source for Gauges {
     }
 
     fn read(&self, machine: &Machine, position: Position) -> Box<dyn SplitReader<Self>> {
-        let (gauges, machine) = (self.clone(), machine.clone());
+        let (gauges, machine) = (*self, machine.clone());
         Box::new(Reader { gauges, position, machine, sleep: None })
     }
 }
@@ -155,14 +168,14 @@ impl SplitReader<Gauges> for Reader {
 }
 
 fn prepare_skewed(seed: u64, size: usize) -> PreparedJob {
-    let gauges = Gauges { seed, size: size as u64, falls_silent: false };
+    let gauges = Gauges { seed, size: size as u64, manner: Manner::Busy };
     let expected = expected(gauges.all_readings());
     PreparedJob {
         objects: Vec::new(),
         build: Box::new(move |env| {
             let strategy =
                 WatermarkStrategy::bounded_out_of_orderness(Duration::from_millis(DISORDER_MS));
-            count(read(env, &gauges, strategy));
+            count(read(env, "gauges", gauges, strategy));
         }),
         expected: BTreeMap::from([(OUTPUT, expected)]),
         law: no_law,
@@ -170,9 +183,11 @@ fn prepare_skewed(seed: u64, size: usize) -> PreparedJob {
 }
 
 fn prepare_idle(seed: u64, size: usize) -> PreparedJob {
-    let gauges = Gauges { seed, size: size as u64, falls_silent: true };
+    let gauges = Gauges { seed, size: size as u64, manner: Manner::Moody };
+    let quiet = Gauges { seed: mix(seed), manner: Manner::Quiet, ..gauges };
     let closed: Vec<Reading> = (0..CLOSED_COUNT).map(|index| (index % RIVER_COUNT, 0)).collect();
-    let expected = expected(gauges.all_readings().chain(closed.iter().copied()));
+    let open = gauges.all_readings().chain(quiet.all_readings());
+    let expected = expected(open.chain(closed.iter().copied()));
     PreparedJob {
         objects: Vec::new(),
         build: Box::new(move |env| {
@@ -181,7 +196,8 @@ fn prepare_idle(seed: u64, size: usize) -> PreparedJob {
             let silent = strategy().idle_after(Duration::from_millis(300));
             let closed = env.source("closed", VecSource::new(closed.clone()));
             let closed = closed.watermarks(strategy().timestamps(|reading: &Reading| reading.1));
-            count(read(env, &gauges, silent).union(closed));
+            let quiet = read(env, "quiet", quiet, silent.clone());
+            count(read(env, "gauges", gauges, silent).union(quiet).union(closed));
         }),
         expected: BTreeMap::from([(OUTPUT, expected)]),
         law: no_law,
@@ -190,11 +206,12 @@ fn prepare_idle(seed: u64, size: usize) -> PreparedJob {
 
 fn read(
     env: &Environment,
-    gauges: &Gauges,
+    name: &str,
+    gauges: Gauges,
     strategy: WatermarkStrategy<Reading>,
 ) -> Stream<Reading> {
     let strategy = strategy.timestamps(|reading: &Reading| reading.1).emit_every(WATERMARK_EVERY);
-    env.source("gauges", gauges.clone()).watermarks(strategy)
+    env.source(name, gauges).watermarks(strategy)
 }
 
 fn count(readings: Stream<Reading>) {
