@@ -175,3 +175,148 @@ impl Check for Timers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use floodmark::VertexId;
+
+    use super::*;
+
+    const SUBTASK: SubtaskId = SubtaskId { vertex: VertexId(1), index: 0 };
+    const EVENT: TimeDomain = TimeDomain::Event;
+    const PROCESSING: TimeDomain = TimeDomain::Processing;
+
+    /// What happens to one operator's timers. Attempts are numbered from 1.
+    #[derive(Clone, Copy)]
+    enum Do {
+        Begin(u32, Option<u64>),
+        Set(TimeDomain, i64, u64),
+        Delete(TimeDomain, i64, u64),
+        /// Fires: the time, the key, and what time it is.
+        Fire(TimeDomain, i64, u64, i64),
+        Watermark(i64),
+        Clock(i64),
+        Snapshot(u64),
+    }
+
+    use Do::{Begin, Clock, Delete, Fire, Set, Snapshot, Watermark};
+
+    fn event(attempt: Attempt, what: Do) -> RuntimeEvent {
+        let (subtask, operator) = (SUBTASK, "alarm".to_owned());
+        match what {
+            Begin(_, restored) => RuntimeEvent::SubtaskStarted {
+                attempt,
+                subtask,
+                restored: restored.map(CheckpointId),
+                watermark: Timestamp::MIN,
+                sections: Vec::new(),
+            },
+            Set(domain, time, key) => {
+                let time = Timestamp(time);
+                RuntimeEvent::TimerRegistered { attempt, subtask, operator, domain, time, key }
+            }
+            Delete(domain, time, key) => {
+                let time = Timestamp(time);
+                RuntimeEvent::TimerDeleted { attempt, subtask, operator, domain, time, key }
+            }
+            Fire(domain, time, key, now) => RuntimeEvent::TimerFired {
+                attempt,
+                subtask,
+                operator,
+                domain,
+                time: Timestamp(time),
+                key,
+                now: Timestamp(now),
+            },
+            Watermark(watermark) => RuntimeEvent::WatermarkAdvanced {
+                attempt,
+                subtask,
+                watermark: Timestamp(watermark),
+            },
+            Clock(now) => {
+                RuntimeEvent::ProcessingTimeReached { attempt, subtask, now: Timestamp(now) }
+            }
+            Snapshot(checkpoint) => RuntimeEvent::SnapshotTaken {
+                attempt,
+                subtask,
+                checkpoint: CheckpointId(checkpoint),
+                watermark: Timestamp::MIN,
+                received: Vec::new(),
+                sent: Vec::new(),
+                sections: Vec::new(),
+            },
+        }
+    }
+
+    /// Returns what the check says to the last step; all others must be lawful.
+    #[track_caller]
+    fn verdict(script: &[Do]) -> Result<(), String> {
+        let mut check =
+            Timers::new(Names(std::sync::Arc::from(["source", "alarms"].map(String::from))));
+        let mut attempt = Attempt::default();
+        let mut verdict = Ok(());
+        for what in script {
+            assert_eq!(verdict, Ok(()), "only the last step may break the law");
+            if let Begin(number, _) = what {
+                attempt.number = *number;
+            }
+            verdict = check.on_event("worker-1", &event(attempt, *what));
+        }
+        verdict
+    }
+
+    #[track_caller]
+    fn speaks(script: &[Do], words: &str) {
+        let reason = verdict(script).expect_err("the law is broken");
+        assert!(reason.contains(words), "{reason}");
+        assert!(reason.contains("(alarms)"), "{reason}");
+    }
+
+    #[test]
+    fn timers_that_fire_in_order_and_in_time_are_lawful() {
+        let script = [
+            Begin(1, None),
+            Set(EVENT, 10, 1),
+            Set(EVENT, 5, 2),
+            Set(PROCESSING, 5, 2),
+            Set(EVENT, 7, 1),
+            Delete(EVENT, 7, 1),
+            Fire(EVENT, 5, 2, 8),
+            Watermark(8),
+            Snapshot(1),
+            Fire(PROCESSING, 5, 2, 6),
+            Clock(6),
+            // After the failure it is set again, because the snapshot had it.
+            Begin(2, Some(1)),
+            Fire(PROCESSING, 5, 2, 9),
+            Fire(EVENT, 10, 1, 12),
+            Watermark(12),
+        ];
+        assert_eq!(verdict(&script), Ok(()));
+    }
+
+    #[test]
+    fn a_timer_fires_once() {
+        let fire = Fire(PROCESSING, 5, 2, 6);
+        speaks(&[Begin(1, None), Set(PROCESSING, 5, 2), fire, fire], "is not set");
+        // What fired before the snapshot does not fire after the restore.
+        let set = Set(PROCESSING, 5, 2);
+        speaks(&[Begin(1, None), set, fire, Snapshot(1), Begin(2, Some(1)), fire], "is not set");
+    }
+
+    #[test]
+    fn a_timer_fires_neither_early_nor_out_of_order() {
+        speaks(&[Begin(1, None), Set(EVENT, 5, 2), Fire(EVENT, 5, 2, 4)], "fires early");
+        let set = [Begin(1, None), Set(EVENT, 5, 2), Set(EVENT, 3, 9)];
+        speaks(&[&set[..], &[Fire(EVENT, 5, 2, 8)]].concat(), "fires before one at 3");
+        let ahead = [Fire(EVENT, 3, 9, 8), Fire(EVENT, 5, 2, 8), Watermark(7)];
+        speaks(&[&set[..], &ahead].concat(), "fired for event time 8, and it is 7");
+    }
+
+    #[test]
+    fn a_timer_whose_time_has_come_is_not_left() {
+        speaks(&[Begin(1, None), Set(EVENT, 5, 2), Watermark(5)], "has not fired by 5");
+        let restored = [Begin(1, None), Set(PROCESSING, 5, 2), Snapshot(1), Begin(2, Some(1))];
+        speaks(&[&restored[..], &[Clock(7)]].concat(), "has not fired by 7");
+    }
+}

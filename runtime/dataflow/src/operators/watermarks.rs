@@ -443,13 +443,29 @@ mod tests {
         Records(&'static [i64]),
         /// A tick after so many seconds of activity.
         Tick(u64),
+        /// The next records come from this split.
+        From(usize),
+        /// This split has ended.
+        EndOf(usize),
         End,
     }
 
     #[track_caller]
     fn check(strategy: WatermarkStrategy<i64>, script: &[Do], want: Expect) {
+        check_splits(1, strategy, script, want);
+    }
+
+    #[track_caller]
+    fn check_splits(
+        split_count: usize,
+        strategy: WatermarkStrategy<i64>,
+        script: &[Do],
+        want: Expect,
+    ) {
         let got = Arc::new(Mutex::new(String::new()));
-        let operator = WatermarkOperator::new("watermarks".to_owned(), strategy);
+        let mut operator = WatermarkOperator::new("watermarks".to_owned(), strategy);
+        operator.progress.splits.resize(split_count, SplitProgress::NEW);
+        operator.activity.resize(split_count, Activity::default());
         let output = Output::new(vec![Box::new(Recorder(got.clone())) as Box<dyn Push<i64>>]);
         let mut stage = Chained::new(operator, output, SideOutputs::default());
         for action in script {
@@ -459,6 +475,8 @@ mod tests {
                     stage.push(values.iter().map(record).collect()).unwrap();
                 }
                 Do::Tick(seconds) => stage.on_tick(Duration::from_secs(*seconds)).unwrap(),
+                Do::From(split) => stage.on_split(Split::Reading(*split)).unwrap(),
+                Do::EndOf(split) => stage.on_split(Split::Ended(*split)).unwrap(),
                 Do::End => stage.on_watermark(Timestamp::MAX).unwrap(),
             }
         }
@@ -521,6 +539,88 @@ mod tests {
                 records [8]
                 watermark 7
                 idle
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_fast_split_waits_for_the_slow_one_from_the_beginning() {
+        check_splits(
+            2,
+            WatermarkStrategy::ascending().timestamps(|value| *value).emit_every(1),
+            &[
+                Do::From(0),
+                Do::Records(&[50, 90]),
+                Do::From(1),
+                Do::Records(&[10]),
+                Do::From(0),
+                Do::Records(&[95]),
+                Do::From(1),
+                Do::Records(&[20]),
+            ],
+            expect![[r#"
+                records [50, 90]
+                records [10]
+                watermark 9
+                records [95]
+                records [20]
+                watermark 19
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_split_that_has_ended_holds_nothing_back_and_no_split_pushes_on() {
+        check_splits(
+            2,
+            WatermarkStrategy::ascending().timestamps(|value| *value).emit_every(1),
+            &[
+                Do::From(0),
+                Do::Records(&[50]),
+                Do::EndOf(1),
+                Do::Records(&[60]),
+                Do::EndOf(0),
+                Do::End,
+            ],
+            expect![[r#"
+                records [50]
+                watermark 49
+                records [60]
+                watermark 59
+                watermark +∞
+            "#]],
+        );
+    }
+
+    #[test]
+    fn an_idle_split_holds_nothing_back_and_all_of_them_make_the_subtask_idle() {
+        check_splits(
+            2,
+            WatermarkStrategy::ascending()
+                .timestamps(|value| *value)
+                .emit_every(1)
+                .idle_after(Duration::from_secs(3)),
+            &[
+                Do::From(0),
+                Do::Records(&[50]),
+                Do::Tick(1),
+                Do::Tick(3),
+                Do::Tick(4),
+                Do::From(1),
+                Do::Records(&[70]),
+                Do::Tick(5),
+                Do::From(0),
+                Do::Records(&[51]),
+                Do::EndOf(1),
+            ],
+            expect![[r#"
+                records [50]
+                watermark 49
+                idle
+                watermark 49
+                records [70]
+                watermark 69
+                records [51]
             "#]],
         );
     }
