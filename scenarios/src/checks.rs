@@ -19,7 +19,7 @@ mod watermarks;
 pub use conservation::Conservation;
 pub use consistent_cut::ConsistentCut;
 pub use errors::Errors;
-pub use exactly_once::exactly_once;
+pub use exactly_once::{exactly_once, first_difference};
 pub use fencing::Fencing;
 pub use key_groups::KeyGroups;
 pub use references::References;

@@ -22,8 +22,33 @@ pub type Lines = BTreeMap<&'static str, Vec<String>>;
 pub struct ScenarioJob {
     /// Its name, under which its checkpoints are kept.
     pub name: &'static str,
-    /// Prepares one run: the seed decides the input.
-    pub prepare: fn(seed: u64, size: usize) -> PreparedJob,
+    /// Prepares one run.
+    pub prepare: fn(&Input) -> PreparedJob,
+}
+
+/// The records that go into one run. The seed makes up a sequence; a run may leave some of it out.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// The seed.
+    pub seed: u64,
+    /// Records of the whole sequence.
+    pub size: usize,
+    /// Which of them there are, in ascending order; all of them if not given.
+    pub kept: Option<Vec<u64>>,
+}
+
+impl Input {
+    /// Returns the places in the sequence of the records that there are, in order.
+    pub fn indices(&self) -> Vec<u64> {
+        self.kept.clone().unwrap_or_else(|| (0..self.size as u64).collect())
+    }
+
+    /// Returns the rate, in records per second, at which `count` records take this long. A shorter
+    /// input is read more slowly, so that what happens to the cluster happens in the midst of it.
+    pub fn rate_of(count: usize, lasts: std::time::Duration) -> u32 {
+        let seconds = usize::try_from(lasts.as_secs()).unwrap_or(usize::MAX);
+        u32::try_from(count / seconds).unwrap_or(u32::MAX).max(1)
+    }
 }
 
 /// A job together with its input.

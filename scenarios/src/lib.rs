@@ -21,6 +21,7 @@ pub mod jobs;
 pub mod kill_matrix;
 pub mod probes;
 mod progress;
+mod provenance;
 mod replay_file;
 mod report;
 mod run;
@@ -32,7 +33,7 @@ pub use probes::{Probe, Sighting};
 pub use progress::{NodeProgress, Progress};
 pub use replay_file::{ReplayError, ReplayFile};
 pub use report::{COMMIT, Counts, Failure, RunReport};
-pub use run::{RunOptions, run};
+pub use run::{RunOptions, Shape, run};
 pub use scenario::{Draw, Group, Scenario};
 pub use simulation::Simulation;
 

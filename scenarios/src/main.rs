@@ -181,6 +181,7 @@ fn record(report: &RunReport, path: &Path) -> Result<(), String> {
     let file = ReplayFile {
         scenario: report.scenario.to_owned(),
         seed: report.seed,
+        shape: report.shape.clone(),
         faults: report.faults.clone(),
         tape: report.tape.clone(),
         check: report.failure.as_ref().map(|failure| failure.check.clone()),
@@ -202,8 +203,12 @@ fn run_one(name: &str, seed: u64, path: Option<&Path>, json: bool) -> Result<boo
 
 fn replay(path: &Path, json: bool) -> Result<bool, String> {
     let file = ReplayFile::read(path).map_err(|error| error.to_string())?;
-    let options =
-        RunOptions { faults: Some(file.faults), tape: Some(file.tape), ..RunOptions::default() };
+    let options = RunOptions {
+        shape: file.shape,
+        faults: Some(file.faults),
+        tape: Some(file.tape),
+        ..RunOptions::default()
+    };
     let report = run(find(&file.scenario)?, file.seed, &options);
     show(&report, json);
     let hash = format!("{:032x}", report.hash);

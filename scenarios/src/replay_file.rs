@@ -6,6 +6,8 @@ use floodmark_sim::{FaultPlan, Tape};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::Shape;
+
 /// A recorded run. It names its choices, so it can be replayed without its seed's random numbers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReplayFile {
@@ -13,6 +15,9 @@ pub struct ReplayFile {
     pub scenario: String,
     /// The seed, which decides the input and the options of the job.
     pub seed: u64,
+    /// How cluster and input differ from the scenario's.
+    #[serde(default)]
+    pub shape: Shape,
     /// What went wrong, and when.
     pub faults: FaultPlan,
     /// Every other choice that was made.

@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 use floodmark_sim::{FaultPlan, Tape};
 use serde::Serialize;
 
+use crate::Shape;
+
 /// The end of a run.
 #[derive(Clone, Debug)]
 pub struct RunReport {
@@ -12,6 +14,8 @@ pub struct RunReport {
     pub scenario: &'static str,
     /// The seed it was run with.
     pub seed: u64,
+    /// How cluster and input differed from the scenario's.
+    pub shape: Shape,
     /// The hash over everything that happened.
     pub hash: u128,
     /// Simulated time that passed.

@@ -3,17 +3,33 @@
 use std::time::Duration;
 
 use floodmark_sim::{FaultPlan, RunError, Tape};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Counts, Failure, RunReport, Scenario,
-    checks::exactly_once,
+    checks::{exactly_once, first_difference},
     cluster::{Cluster, Ending, Trial},
-    jobs::{Lines, PreparedJob},
+    jobs::{Input, Lines, PreparedJob, ScenarioJob},
+    provenance::provenance,
 };
+
+/// What of a scenario's cluster and input is not as the scenario and the seed say. Shrinking makes
+/// runs smaller by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Workers.
+    pub worker_count: Option<u16>,
+    /// Subtasks per operator, where the job does not fix them.
+    pub parallelism: Option<u16>,
+    /// The records that there are, by their place in the seed's input, in ascending order.
+    pub records: Option<Vec<u64>>,
+}
 
 /// How a scenario is run.
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
+    /// How cluster and input differ from the scenario's.
+    pub shape: Shape,
     /// Faults in place of those of the scenario.
     pub faults: Option<FaultPlan>,
     /// Choices made in advance.
@@ -26,9 +42,11 @@ pub struct RunOptions {
 
 /// Runs one seed of a scenario.
 pub fn run(scenario: &'static Scenario, seed: u64, options: &RunOptions) -> RunReport {
-    let prepared = (scenario.job(seed).prepare)(seed, scenario.size);
+    let shape = &options.shape;
+    let input = Input { seed, size: scenario.size, kept: shape.records.clone() };
+    let prepared = (scenario.job(seed).prepare)(&input);
     let faults = options.faults.clone().unwrap_or_else(|| (scenario.faults)(seed));
-    let cluster = cluster(scenario, seed, &prepared);
+    let cluster = cluster(scenario, seed, &prepared, shape);
     let trial = Trial {
         seed,
         faults: faults.clone(),
@@ -44,6 +62,7 @@ pub fn run(scenario: &'static Scenario, seed: u64, options: &RunOptions) -> RunR
     let mut report = RunReport {
         scenario: scenario.name,
         seed,
+        shape: shape.clone(),
         hash: ending.hash,
         virtual_time: ending.virtual_time,
         event_count: ending.event_count,
@@ -55,22 +74,48 @@ pub fn run(scenario: &'static Scenario, seed: u64, options: &RunOptions) -> RunR
     };
     if let Some(failure) = &mut report.failure {
         // The same run once more, for the sake of its words.
-        failure.log = cluster.simulate(Trial { is_verbose: true, ..trial }).log;
+        let ending = cluster.simulate(Trial { is_verbose: true, ..trial });
+        if failure.check == "exactly_once"
+            && let Some(origin) = origin_of(scenario.job(seed), &input, &prepared, &ending)
+        {
+            failure.reason.push_str(&origin);
+        }
+        failure.log = ending.log;
     }
     report
 }
 
-fn cluster(scenario: &Scenario, seed: u64, prepared: &PreparedJob) -> Cluster {
-    let environment = scenario.environment(seed);
+fn cluster(scenario: &Scenario, seed: u64, prepared: &PreparedJob, shape: &Shape) -> Cluster {
+    let mut environment = scenario.environment(seed);
+    if let Some(parallelism) = shape.parallelism {
+        environment = environment.parallelism(parallelism);
+    }
     (prepared.build)(&environment);
     let job = environment.build(scenario.job(seed).name);
     Cluster {
         job: job.expect("the jobs of scenarios are well-formed"),
         objects: prepared.objects.clone(),
-        worker_count: scenario.worker_count,
+        worker_count: shape.worker_count.unwrap_or(scenario.worker_count),
         finishes_within: scenario.finishes_within,
         standby_after: scenario.standby_after.map(|draw| draw(seed)),
     }
+}
+
+/// Says which records of the input the first wrong line is made of.
+fn origin_of(
+    job: &ScenarioJob,
+    input: &Input,
+    prepared: &PreparedJob,
+    ending: &Ending,
+) -> Option<String> {
+    let actual = ending.lines(prepared.expected.keys().copied());
+    let (directory, line) = first_difference(&actual, &prepared.expected)?;
+    let records = provenance(job, input, directory, &line);
+    if records.is_empty() {
+        return Some(format!("; no records make {line:?}"));
+    }
+    let records: Vec<String> = records.iter().map(ToString::to_string).collect();
+    Some(format!("; {line:?} is made of the records {} of the input", records.join(", ")))
 }
 
 /// Compares what a run wrote with what it had to write.

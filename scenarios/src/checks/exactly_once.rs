@@ -36,6 +36,25 @@ pub fn exactly_once(actual: &Lines, expected: &Lines) -> Result<(), String> {
     Ok(())
 }
 
+/// Returns the directory and the text of the first line that is missing, or else of the first one
+/// that is there too often.
+pub fn first_difference(actual: &Lines, expected: &Lines) -> Option<(&'static str, String)> {
+    let mut too_many = None;
+    for (directory, lines) in expected {
+        let written = actual.get(directory).map_or(&[][..], Vec::as_slice);
+        let count =
+            |lines: &[String], line: &String| lines.iter().filter(|one| *one == line).count();
+        let is_missing = |line: &&String| count(written, line) < count(lines, line);
+        if let Some(line) = lines.iter().find(is_missing) {
+            return Some((directory, line.clone()));
+        }
+        let is_extra = |line: &&String| count(lines, line) < count(written, line);
+        let extra = written.iter().find(is_extra);
+        too_many = too_many.or(extra.map(|line| (*directory, line.clone())));
+    }
+    too_many
+}
+
 fn shown(counts: &BTreeMap<&str, i64>, is_wrong: impl Fn(i64) -> bool) -> String {
     let wrong: Vec<&str> =
         counts.iter().filter(|(_, count)| is_wrong(**count)).map(|(line, _)| *line).collect();

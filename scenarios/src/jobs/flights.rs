@@ -13,7 +13,7 @@ use floodmark::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Lines, PreparedJob, ScenarioJob, no_law};
+use super::{Input, Lines, PreparedJob, ScenarioJob, no_law};
 
 /// The job, on a part of the file that the seed chooses.
 pub const JOB: ScenarioJob = ScenarioJob { name: "flights", prepare };
@@ -124,20 +124,20 @@ fn late_line(flight: &Flight) -> String {
     format!("{carrier}{flight},{origin},{scheduled_ms},{delay_min}")
 }
 
-/// Chooses `size` consecutive rows.
-fn prepare(seed: u64, size: usize) -> PreparedJob {
-    let (header, rows) = &*FILE;
-    let size = size.min(rows.len());
-    let choices = (rows.len() - size + 1) as u64;
-    let start = usize::try_from(super::mix(seed) % choices).expect("the file fits into memory");
-    let rows = &rows[start..start + size];
+/// Chooses consecutive rows of the file, and of them those that are kept.
+fn prepare(input: &Input) -> PreparedJob {
+    let (header, all) = &*FILE;
+    let choices = (all.len() - input.size.min(all.len()) + 1) as u64;
+    let start = super::mix(input.seed) % choices;
+    let place = |index: u64| usize::try_from(start + index).expect("the file fits into memory");
+    let indices = input.indices().into_iter();
+    let rows: Vec<&str> = indices.filter_map(|index| all.get(place(index)).copied()).collect();
     let content = format!("{header}\n{}\n", rows.join("\n"));
-    // About four seconds of input, whatever its size.
-    let rate = u32::try_from(size / 4).unwrap_or(u32::MAX).max(1);
+    let rate = Input::rate_of(rows.len(), Duration::from_secs(4));
     PreparedJob {
         objects: vec![(INPUT.to_owned(), content.into_bytes())],
         build: Box::new(move |env| build(env, INPUT, "output", Some(rate))),
-        expected: expected(rows),
+        expected: expected(&rows),
         law: no_law,
     }
 }

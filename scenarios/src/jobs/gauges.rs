@@ -6,7 +6,8 @@
 //! has a watermark of its own. The results are readings per river and two seconds.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -18,7 +19,7 @@ use floodmark::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{PreparedJob, ScenarioJob, mix, no_law};
+use super::{Input, PreparedJob, ScenarioJob, mix, no_law};
 
 /// Gauges of different speed, none of which is ever idle. A reading behind the watermark of its own
 /// gauge would be late.
@@ -58,11 +59,15 @@ struct Habit {
 }
 
 /// The gauges.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Gauges {
     seed: u64,
     size: u64,
     manner: Manner,
+    /// The readings that there are, by their place among all; all of them if not given.
+    kept: Option<Arc<BTreeSet<u64>>>,
+    /// The place of the first one.
+    first: u64,
 }
 
 /// What the gauges of a source have in common.
@@ -123,10 +128,22 @@ impl Gauges {
         ((gauge + index) % RIVER_COUNT, start + jitter)
     }
 
-    fn all_readings(self) -> impl Iterator<Item = Reading> {
-        (0..GAUGE_COUNT).flat_map(move |gauge| {
-            (0..self.habit(gauge).count).map(move |index| self.reading(gauge, index))
-        })
+    /// Returns whether a reading is part of the input.
+    fn is_kept(&self, gauge: u64, index: u64) -> bool {
+        let Some(kept) = &self.kept else { return true };
+        let before: u64 = (0..gauge).map(|gauge| self.habit(gauge).count).sum();
+        kept.contains(&(self.first + before + index))
+    }
+
+    fn count(&self) -> u64 {
+        (0..GAUGE_COUNT).map(|gauge| self.habit(gauge).count).sum()
+    }
+
+    fn all_readings(&self) -> impl Iterator<Item = Reading> {
+        let all = (0..GAUGE_COUNT)
+            .flat_map(|gauge| (0..self.habit(gauge).count).map(move |index| (gauge, index)));
+        let kept = all.filter(|(gauge, index)| self.is_kept(*gauge, *index));
+        kept.map(|(gauge, index)| self.reading(gauge, index))
     }
 }
 
@@ -140,26 +157,29 @@ impl Source for Gauges {
     }
 
     fn read(&self, machine: &Machine, position: Position) -> Box<dyn SplitReader<Self>> {
-        let (gauges, machine) = (*self, machine.clone());
+        let (gauges, machine) = (self.clone(), machine.clone());
         Box::new(Reader { gauges, position, machine, sleep: None })
     }
 }
 
 impl SplitReader<Gauges> for Reader {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<Reading>>, BoxError>> {
-        let Position { gauge, next } = self.position;
+        let gauge = self.position.gauge;
         let Habit { count, pause, silence, .. } = self.gauges.habit(gauge);
-        if next == count {
-            return Poll::Ready(Ok(None));
+        while self.position.next < count {
+            let next = self.position.next;
+            let sleep = self.sleep.get_or_insert_with(|| {
+                let extra = if silence.0 == next { silence.1 } else { Duration::ZERO };
+                self.machine.clock().sleep_until(self.machine.now() + pause + extra)
+            });
+            std::task::ready!(sleep.as_mut().poll(cx));
+            self.sleep = None;
+            self.position.next += 1;
+            if self.gauges.is_kept(gauge, next) {
+                return Poll::Ready(Ok(Some(vec![self.gauges.reading(gauge, next)])));
+            }
         }
-        let sleep = self.sleep.get_or_insert_with(|| {
-            let extra = if silence.0 == next { silence.1 } else { Duration::ZERO };
-            self.machine.clock().sleep_until(self.machine.now() + pause + extra)
-        });
-        std::task::ready!(sleep.as_mut().poll(cx));
-        self.sleep = None;
-        self.position.next += 1;
-        Poll::Ready(Ok(Some(vec![self.gauges.reading(gauge, next)])))
+        Poll::Ready(Ok(None))
     }
 
     fn position(&self) -> Position {
@@ -167,25 +187,35 @@ impl SplitReader<Gauges> for Reader {
     }
 }
 
-fn prepare_skewed(seed: u64, size: usize) -> PreparedJob {
-    let gauges = Gauges { seed, size: size as u64, manner: Manner::Busy };
+/// Returns the gauges of a source whose readings begin at the place `first`.
+fn gauges(input: &Input, seed: u64, manner: Manner, first: u64) -> Gauges {
+    let kept = input.kept.as_ref().map(|kept| Arc::new(kept.iter().copied().collect()));
+    Gauges { seed, size: input.size as u64, manner, kept, first }
+}
+
+fn prepare_skewed(input: &Input) -> PreparedJob {
+    let gauges = gauges(input, input.seed, Manner::Busy, 0);
     let expected = expected(gauges.all_readings());
     PreparedJob {
         objects: Vec::new(),
         build: Box::new(move |env| {
             let strategy =
                 WatermarkStrategy::bounded_out_of_orderness(Duration::from_millis(DISORDER_MS));
-            count(read(env, "gauges", gauges, strategy));
+            count(read(env, "gauges", gauges.clone(), strategy));
         }),
         expected: BTreeMap::from([(OUTPUT, expected)]),
         law: no_law,
     }
 }
 
-fn prepare_idle(seed: u64, size: usize) -> PreparedJob {
-    let gauges = Gauges { seed, size: size as u64, manner: Manner::Moody };
-    let quiet = Gauges { seed: mix(seed), manner: Manner::Quiet, ..gauges };
-    let closed: Vec<Reading> = (0..CLOSED_COUNT).map(|index| (index % RIVER_COUNT, 0)).collect();
+fn prepare_idle(input: &Input) -> PreparedJob {
+    let moody = gauges(input, input.seed, Manner::Moody, 0);
+    let quiet = gauges(input, mix(input.seed), Manner::Quiet, moody.count());
+    let first = quiet.first + quiet.count();
+    let is_kept =
+        |index: &u64| input.kept.as_ref().is_none_or(|kept| kept.contains(&(first + index)));
+    let closed = (0..CLOSED_COUNT).filter(is_kept).map(|index| (index % RIVER_COUNT, 0));
+    let (gauges, closed): (_, Vec<Reading>) = (moody, closed.collect());
     let open = gauges.all_readings().chain(quiet.all_readings());
     let expected = expected(open.chain(closed.iter().copied()));
     PreparedJob {
@@ -196,8 +226,8 @@ fn prepare_idle(seed: u64, size: usize) -> PreparedJob {
             let silent = strategy().idle_after(Duration::from_millis(300));
             let closed = env.source("closed", VecSource::new(closed.clone()));
             let closed = closed.watermarks(strategy().timestamps(|reading: &Reading| reading.1));
-            let quiet = read(env, "quiet", quiet, silent.clone());
-            count(read(env, "gauges", gauges, silent).union(quiet).union(closed));
+            let quiet = read(env, "quiet", quiet.clone(), silent.clone());
+            count(read(env, "gauges", gauges.clone(), silent).union(quiet).union(closed));
         }),
         expected: BTreeMap::from([(OUTPUT, expected)]),
         law: no_law,

@@ -4,7 +4,7 @@
 //! What is written does not depend on any clock: the number of every visit of a guest. The timers are
 //! there for those who watch them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use floodmark::{
     BoxError, Context, Environment, FileSink, Generator, KeyedProcess, TimeDomain, Timestamp,
@@ -12,7 +12,7 @@ use floodmark::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{PreparedJob, ScenarioJob, mix, no_law};
+use super::{Input, PreparedJob, ScenarioJob, mix, no_law};
 
 /// The job, with visits that the seed makes up.
 pub const JOB: ScenarioJob = ScenarioJob { name: "reminders", prepare };
@@ -86,19 +86,22 @@ fn visit(seed: u64, index: u64) -> (u64, u64) {
     (random % GUEST_COUNT, random >> 8)
 }
 
-fn prepare(seed: u64, size: usize) -> PreparedJob {
-    let count = size as u64;
-    let rate = u32::try_from(size / 8).unwrap_or(u32::MAX).max(1);
+fn prepare(input: &Input) -> PreparedJob {
+    let (seed, indices): (u64, Arc<[u64]>) = (input.seed, input.indices().into());
     PreparedJob {
         objects: Vec::new(),
-        build: Box::new(move |env| build(env, seed, count, rate)),
-        expected: BTreeMap::from([(OUTPUT, expected(seed, count))]),
+        expected: BTreeMap::from([(OUTPUT, expected(seed, &indices))]),
+        build: Box::new(move |env| build(env, seed, &indices)),
         law: no_law,
     }
 }
 
-fn build(env: &Environment, seed: u64, count: u64, rate: u32) {
-    env.source("visits", Generator::new(count, move |index| visit(seed, index)).rate(rate))
+fn build(env: &Environment, seed: u64, indices: &Arc<[u64]>) {
+    let rate = Input::rate_of(indices.len(), Duration::from_secs(8));
+    let (count, indices) = (indices.len() as u64, indices.clone());
+    let nth =
+        move |place: u64| indices[usize::try_from(place).expect("the input fits into memory")];
+    env.source("visits", Generator::new(count, move |place| visit(seed, nth(place))).rate(rate))
         .key_by(|(guest, _)| *guest)
         .process(Remind)
         .uid("remind")
@@ -106,13 +109,13 @@ fn build(env: &Environment, seed: u64, count: u64, rate: u32) {
 }
 
 /// The naive model: a counter per guest.
-fn expected(seed: u64, count: u64) -> Vec<String> {
+fn expected(seed: u64, indices: &[u64]) -> Vec<String> {
     let mut visits: BTreeMap<u64, u64> = BTreeMap::new();
-    let number = |index| {
-        let (guest, _) = visit(seed, index);
+    let number = |index: &u64| {
+        let (guest, _) = visit(seed, *index);
         let number = visits.entry(guest).or_default();
         *number += 1;
         format!("{guest},{number}")
     };
-    (0..count).map(number).collect()
+    indices.iter().map(number).collect()
 }

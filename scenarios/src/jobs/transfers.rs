@@ -4,7 +4,7 @@
 //! settles a day's postings when an event-time timer tells that the day is over, so the job's output
 //! depends on values and timers surviving whatever happens.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use floodmark::{
     BoxError, Context, Environment, FileSink, Generator, KeyedProcess, TimeDomain, Timestamp,
@@ -12,7 +12,7 @@ use floodmark::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Lines, PreparedJob, ScenarioJob, mix};
+use super::{Input, Lines, PreparedJob, ScenarioJob, mix};
 
 /// The job, with transfers that the seed makes up.
 pub const JOB: ScenarioJob = ScenarioJob { name: "transfers", prepare };
@@ -91,23 +91,26 @@ fn transfer(seed: u64, index: u64) -> (u64, u64, i64, i64) {
     (from, to, amount, time)
 }
 
-fn prepare(seed: u64, size: usize) -> PreparedJob {
-    let count = size as u64;
-    let rate = u32::try_from(size / 8).unwrap_or(u32::MAX).max(1);
+fn prepare(input: &Input) -> PreparedJob {
+    let (seed, indices): (u64, Arc<[u64]>) = (input.seed, input.indices().into());
     PreparedJob {
         objects: Vec::new(),
-        build: Box::new(move |env| build(env, seed, count, rate)),
-        expected: BTreeMap::from([(OUTPUT, expected(seed, count))]),
+        expected: BTreeMap::from([(OUTPUT, expected(seed, &indices))]),
+        build: Box::new(move |env| build(env, seed, &indices)),
         law: money_is_conserved,
     }
 }
 
-fn build(env: &Environment, seed: u64, count: u64, rate: u32) {
+fn build(env: &Environment, seed: u64, indices: &Arc<[u64]>) {
+    let rate = Input::rate_of(indices.len(), Duration::from_secs(8));
+    let (count, indices) = (indices.len() as u64, indices.clone());
+    let nth =
+        move |place: u64| indices[usize::try_from(place).expect("the input fits into memory")];
     // Subtasks take every n-th transfer; each may fall behind by its disorder, n times the step.
     let bound = Duration::from_millis(50 * 8 * (u64::from(DISORDER) + 1));
     env.source(
         "transfers",
-        Generator::new(count, move |index| transfer(seed, index))
+        Generator::new(count, move |place| transfer(seed, nth(place)))
             .rate(rate)
             .disorder(seed, DISORDER),
     )
@@ -129,9 +132,9 @@ fn build(env: &Environment, seed: u64, count: u64, rate: u32) {
 }
 
 /// The naive model: all postings in a map by account and day.
-fn expected(seed: u64, count: u64) -> Vec<String> {
+fn expected(seed: u64, indices: &[u64]) -> Vec<String> {
     let mut days: BTreeMap<(u64, i64), i64> = BTreeMap::new();
-    for (from, to, amount, time) in (0..count).map(|index| transfer(seed, index)) {
+    for (from, to, amount, time) in indices.iter().map(|index| transfer(seed, *index)) {
         let day_end = time / DAY_MS * DAY_MS + DAY_MS - 1;
         *days.entry((from, day_end)).or_default() -= amount;
         *days.entry((to, day_end)).or_default() += amount;

@@ -1,10 +1,10 @@
 //! Words per five seconds, from two sources that are united and rebalanced.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use floodmark::{Environment, FileSink, Generator, Stream, Tumbling, WatermarkStrategy, Window};
 
-use super::{PreparedJob, ScenarioJob, mix, no_law};
+use super::{Input, PreparedJob, ScenarioJob, mix, no_law};
 
 /// The job, with lines that the seed makes up.
 pub const JOB: ScenarioJob = ScenarioJob { name: "word_count", prepare };
@@ -34,23 +34,32 @@ fn line(seed: u64, source: u64, index: u64) -> TimedLine {
     (text, time)
 }
 
-fn prepare(seed: u64, size: usize) -> PreparedJob {
-    let count = size as u64 / 2;
-    let rate = u32::try_from(size / 16).unwrap_or(u32::MAX).max(1);
+fn prepare(input: &Input) -> PreparedJob {
+    // The sources take turns: record 2 i is line i of one of them, record 2 i + 1 of the other.
+    let seed = input.seed;
+    let of = |source: u64| -> Arc<[u64]> {
+        let indices = input.indices().into_iter();
+        indices.filter(|index| index % 2 == source).map(|index| index / 2).collect()
+    };
+    let lines = [of(0), of(1)];
     PreparedJob {
         objects: Vec::new(),
-        build: Box::new(move |env| build(env, seed, count, rate)),
-        expected: BTreeMap::from([(OUTPUT, expected(seed, count))]),
+        expected: BTreeMap::from([(OUTPUT, expected(seed, &lines))]),
+        build: Box::new(move |env| build(env, seed, &lines)),
         law: no_law,
     }
 }
 
-fn build(env: &Environment, seed: u64, count: u64, rate: u32) {
+fn build(env: &Environment, seed: u64, indices: &[Arc<[u64]>; 2]) {
     let lines = |source: u64, name: &str| -> Stream<TimedLine> {
+        let indices = indices[usize::try_from(source).expect("there are two sources")].clone();
+        let rate = Input::rate_of(indices.len(), Duration::from_secs(8));
+        let count = indices.len() as u64;
+        let nth = move |place: u64| indices[usize::try_from(place).expect("below the length")];
         let bound = Duration::from_millis(40 * 8 * (u64::from(DISORDER) + 1));
         env.source(
             name,
-            Generator::new(count, move |index| line(seed, source, index))
+            Generator::new(count, move |place| line(seed, source, nth(place)))
                 .rate(rate)
                 .disorder(seed ^ source, DISORDER),
         )
@@ -77,10 +86,10 @@ fn build(env: &Environment, seed: u64, count: u64, rate: u32) {
 }
 
 /// The naive model: all words of all lines in a map by word and window.
-fn expected(seed: u64, count: u64) -> Vec<String> {
+fn expected(seed: u64, lines: &[Arc<[u64]>; 2]) -> Vec<String> {
     let mut counts: BTreeMap<(String, i64), u64> = BTreeMap::new();
-    for source in 0..2 {
-        for (text, time) in (0..count).map(|index| line(seed, source, index)) {
+    for (source, indices) in (0..).zip(lines) {
+        for (text, time) in indices.iter().map(|index| line(seed, source, *index)) {
             for word in text.split_whitespace() {
                 let window = time / WINDOW_MS * WINDOW_MS;
                 *counts.entry((word.to_owned(), window)).or_default() += 1;
