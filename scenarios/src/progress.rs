@@ -134,7 +134,10 @@ impl Progress {
             Incident::ClockJumped { .. }
             | Incident::FrameHeld { .. }
             | Incident::OperationStruck { .. }
-            | Incident::OperationSlowed { .. } => {}
+            | Incident::OperationSlowed { .. }
+            | Incident::ObjectCorrupted { .. }
+            | Incident::ListingStale { .. }
+            | Incident::DiskStruck { .. } => {}
         }
     }
 

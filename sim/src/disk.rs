@@ -102,10 +102,32 @@ impl Disk {
         self.names.retain(|_, name| name.current.is_some() || name.synced.is_some());
     }
 
+    /// Returns the names of the files below `directory`; the empty one has all.
     pub(crate) fn list(&self, directory: &str) -> Vec<String> {
-        let under = format!("{}/", directory.trim_end_matches('/'));
+        let under = match directory.trim_end_matches('/') {
+            "" => String::new(),
+            directory => format!("{directory}/"),
+        };
         let names = self.names.iter().filter(|(_, name)| name.current.is_some());
         names.map(|(name, _)| name).filter(|name| name.starts_with(&under)).cloned().collect()
+    }
+
+    /// Returns whether a file has no bytes, or does not exist.
+    pub(crate) fn is_empty(&self, name: &str) -> bool {
+        let file = self.names.get(name).and_then(|name| name.current.as_ref());
+        file.is_none_or(|file| file.content.is_empty())
+    }
+
+    /// Changes one byte of a file, for good.
+    pub(crate) fn rot(&mut self, name: &str, actor: u64, choices: &mut Choices) {
+        let Some(file) = self.names.get_mut(name).and_then(|name| name.current.as_mut()) else {
+            return;
+        };
+        let is_synced = file.content == file.synced;
+        file.content = corrupted(&file.content, "rotten_byte", actor, choices);
+        if is_synced {
+            file.synced = file.content.clone();
+        }
     }
 
     /// Does to everything that was not synced what a loss of power might do.
@@ -153,6 +175,22 @@ fn after_crash(file: &File, actor: u64, choices: &mut Choices) -> Bytes {
         }
         _ => synced.clone(),
     }
+}
+
+/// Returns `content` with one byte changed, if it has any.
+pub(crate) fn corrupted(
+    content: &Bytes,
+    site: &'static str,
+    actor: u64,
+    choices: &mut Choices,
+) -> Bytes {
+    let mut changed = content.to_vec();
+    let index = choices.below(site, actor, content.len() as u64);
+    if let Some(byte) = changed.get_mut(usize::try_from(index).expect("content fits into memory")) {
+        // Any change but none.
+        *byte ^= 1 << (index % 8);
+    }
+    changed.into()
 }
 
 fn directory_of(name: &str) -> &str {

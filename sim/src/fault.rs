@@ -83,6 +83,15 @@ pub enum Operation {
     Delete,
 }
 
+/// Files on the disks of nodes. What is not named matches everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskSelector {
+    /// The node whose disk it is.
+    pub node: Option<String>,
+    /// What the file's name contains.
+    pub name_part: Option<String>,
+}
+
 /// Which way a partition cuts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Direction {
@@ -137,6 +146,20 @@ pub enum Fault {
     StoreError { store: StoreSelector, effect: Effect, per_mille: u16, limit: u32, lasts: Duration },
     /// Operations on the object store take longer.
     StoreSlow { store: StoreSelector, extra: Duration, lasts: Duration },
+    /// Reads of the object store yield content with one byte changed, at most `limit` of them.
+    StoreCorruption { store: StoreSelector, per_mille: u16, limit: u32, lasts: Duration },
+    /// Listings do not show what other nodes stored in the time `age` before.
+    StaleListing { store: StoreSelector, age: Duration, lasts: Duration },
+    /// Reads of a disk yield fewer bytes than asked for, at most `limit` of them.
+    ShortRead { disk: DiskSelector, per_mille: u16, limit: u32, lasts: Duration },
+    /// Reads of a disk yield bytes of which one is changed, at most `limit` of them.
+    CorruptRead { disk: DiskSelector, per_mille: u16, limit: u32, lasts: Duration },
+    /// Operations on a disk fail, at most `limit` of them.
+    DiskError { disk: DiskSelector, per_mille: u16, limit: u32, lasts: Duration },
+    /// A disk has no room: writes fail half-way.
+    DiskFull { disk: DiskSelector, lasts: Duration },
+    /// One byte of one file changes on the disk.
+    BitRot { disk: DiskSelector },
 }
 
 impl fmt::Display for When {
@@ -203,6 +226,16 @@ impl fmt::Display for StoreSelector {
     }
 }
 
+impl fmt::Display for DiskSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let node = self.node.as_deref().unwrap_or("anyone");
+        match &self.name_part {
+            Some(part) => write!(f, "files with {part:?} on the disk of {node}"),
+            None => write!(f, "the disk of {node}"),
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -239,6 +272,36 @@ impl fmt::Display for Fault {
             Self::StoreSlow { store, extra, lasts } => {
                 write!(f, "{store} take {extra:?} longer for {lasts:?}")
             }
+            Self::StoreCorruption { store, per_mille, limit, lasts } => {
+                write!(
+                    f,
+                    "{per_mille} ‰ of {store} yield a changed byte for {lasts:?}, at most {limit}"
+                )
+            }
+            Self::StaleListing { store, age, lasts } => {
+                write!(f, "{store} do not show what others did in the last {age:?}, for {lasts:?}")
+            }
+            Self::ShortRead { disk, per_mille, limit, lasts } => {
+                write!(
+                    f,
+                    "{per_mille} ‰ of reads of {disk} are short for {lasts:?}, at most {limit}"
+                )
+            }
+            Self::CorruptRead { disk, per_mille, limit, lasts } => {
+                write!(
+                    f,
+                    "{per_mille} ‰ of reads of {disk} yield a changed byte for {lasts:?}, at most \
+                     {limit}"
+                )
+            }
+            Self::DiskError { disk, per_mille, limit, lasts } => {
+                write!(
+                    f,
+                    "{per_mille} ‰ of operations on {disk} fail for {lasts:?}, at most {limit}"
+                )
+            }
+            Self::DiskFull { disk, lasts } => write!(f, "{disk} has no room for {lasts:?}"),
+            Self::BitRot { disk } => write!(f, "a byte changes on {disk}"),
         }
     }
 }

@@ -26,6 +26,12 @@ pub enum Incident {
     OperationStruck { node: Arc<str>, operation: Operation, key: String, effect: Effect },
     /// An operation on the object store took longer.
     OperationSlowed { node: Arc<str>, operation: Operation, key: String },
+    /// A read of the object store yielded what is not there.
+    ObjectCorrupted { node: Arc<str>, key: String },
+    /// A listing did not show what was there already.
+    ListingStale { node: Arc<str>, prefix: String },
+    /// An operation on a disk did not end well, or a file changed by itself.
+    DiskStruck { node: Arc<str>, name: String, harm: DiskHarm },
 }
 
 /// What becomes of a frame that a rule strikes.
@@ -39,6 +45,21 @@ pub enum FrameFate {
     Duplicate,
     /// Those behind it overtake it.
     Reorder,
+}
+
+/// What a disk does to an operation or to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DiskHarm {
+    /// A read yields fewer bytes than asked for.
+    Short,
+    /// A read yields a changed byte.
+    Corrupt,
+    /// The operation fails and has no effect.
+    Error,
+    /// A write fails half-way, for lack of room.
+    Full,
+    /// A byte of the file is changed.
+    Rot,
 }
 
 /// Incidents that nobody has heard yet. Kept only if somebody listens.

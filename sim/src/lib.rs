@@ -44,10 +44,10 @@ pub use choice::{RecordedChoice, Tape};
 pub use chronicle::{Chronicle, FrameId, Happening, What};
 pub use disk::DiskFate;
 pub use fault::{
-    Direction, Effect, EventSelector, Fault, FaultPlan, LinkSelector, Operation, PlannedFault,
-    StoreSelector, When,
+    Direction, DiskSelector, Effect, EventSelector, Fault, FaultPlan, LinkSelector, Operation,
+    PlannedFault, StoreSelector, When,
 };
-pub use incident::{FrameFate, Incident};
+pub use incident::{DiskHarm, FrameFate, Incident};
 pub use network::LinkProfile;
 pub use node::NodeId;
 

@@ -11,9 +11,12 @@ use madsim::{runtime::NodeHandle, task::AbortHandle};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    network,
+    DiskHarm, Incident,
+    choice::Choices,
+    disk, network,
     node::Life,
     panics,
+    rule::{DiskOperation, DiskView},
     store::{Answer, Request},
     timer::ClockSleep,
     world::Shared,
@@ -132,8 +135,9 @@ impl SimMachine {
     /// Does something to the disk after a moment, unless the node is dead by then.
     fn on_disk<T: Send + 'static>(
         &self,
+        operation: DiskOperation,
         name: &str,
-        act: impl FnOnce(&mut crate::disk::Disk, &str) -> io::Result<T> + Send + 'static,
+        act: impl FnOnce(DiskAccess<'_>) -> io::Result<T> + Send + 'static,
     ) -> BoxFuture<io::Result<T>> {
         let (shared, life, name) = (self.shared.clone(), self.life, name.to_owned());
         Box::pin(async move {
@@ -143,11 +147,62 @@ impl SimMachine {
             if !state.is_alive(life) {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            let node = life.node.0;
-            let result = act(&mut state.nodes[node].disk, &name);
-            let numbers = [node as u64, xxh3_64(name.as_bytes()), u64::from(result.is_ok())];
+            let state = &mut *state;
+            let actor = life.node.0 as u64;
+            let node = state.name(life.node);
+            let view = DiskView { node: &node, operation, name: &name, actor };
+            let harm = state.rules.harm_of(view, &mut state.choices);
+            if let Some(harm) = harm {
+                state.struck_count += 1;
+                let name = name.clone();
+                state.incidents.add(Incident::DiskStruck { node, name, harm });
+            }
+            let disk = &mut state.nodes[life.node.0].disk;
+            let choices = &mut state.choices;
+            let result = match harm {
+                Some(DiskHarm::Error) => Err(io::Error::other("the disk does not answer")),
+                harm => act(DiskAccess { disk, name: &name, harm, actor, choices }),
+            };
+            let numbers = [actor, xxh3_64(name.as_bytes()), u64::from(result.is_ok())];
             state.trace.add("disk", now, &numbers);
             result
+        })
+    }
+}
+
+/// One operation on a disk, at the moment of its effect.
+struct DiskAccess<'a> {
+    disk: &'a mut disk::Disk,
+    name: &'a str,
+    /// What a fault does to it.
+    harm: Option<DiskHarm>,
+    actor: u64,
+    choices: &'a mut Choices,
+}
+
+impl DiskAccess<'_> {
+    fn write(self, content: Bytes) -> io::Result<()> {
+        if self.harm == Some(DiskHarm::Full) {
+            let size = self.choices.below("room_left", self.actor, content.len() as u64);
+            let size = usize::try_from(size).expect("a file fits into memory");
+            self.disk.write(self.name, content.slice(..size));
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.disk.write(self.name, content);
+        Ok(())
+    }
+
+    fn read(self, offset: u64, size_max: usize) -> io::Result<Bytes> {
+        let Self { disk, name, harm, actor, choices } = self;
+        let content = disk.read(name, offset, size_max).ok_or(io::ErrorKind::NotFound)?;
+        Ok(match harm {
+            // At least one byte comes: none would be the end of the file.
+            Some(DiskHarm::Short) if 1 < content.len() => {
+                let size = 1 + choices.below("short_read", actor, content.len() as u64 - 1);
+                content.slice(..usize::try_from(size).expect("a file fits into memory"))
+            }
+            Some(DiskHarm::Corrupt) => disk::corrupted(&content, "corrupt_read", actor, choices),
+            _ => content,
         })
     }
 }
@@ -159,36 +214,33 @@ fn found(is_there: bool) -> io::Result<()> {
 
 impl Disk for SimMachine {
     fn write_file(&self, name: &str, content: Bytes) -> BoxFuture<io::Result<()>> {
-        self.on_disk(name, move |disk, name| {
-            disk.write(name, content);
-            Ok(())
-        })
+        self.on_disk(DiskOperation::Write, name, |access| access.write(content))
     }
 
     fn read(&self, name: &str, offset: u64, size_max: usize) -> BoxFuture<io::Result<Bytes>> {
-        self.on_disk(name, move |disk, name| {
-            disk.read(name, offset, size_max).ok_or_else(|| io::ErrorKind::NotFound.into())
-        })
+        self.on_disk(DiskOperation::Read, name, move |access| access.read(offset, size_max))
     }
 
     fn sync_file(&self, name: &str) -> BoxFuture<io::Result<()>> {
-        self.on_disk(name, |disk, name| found(disk.sync(name)))
+        self.on_disk(DiskOperation::Other, name, |access| found(access.disk.sync(access.name)))
     }
 
     fn rename_file(&self, from: &str, to: &str) -> BoxFuture<io::Result<()>> {
         let to = to.to_owned();
-        self.on_disk(from, move |disk, from| found(disk.rename(from, &to)))
+        self.on_disk(DiskOperation::Other, from, move |access| {
+            found(access.disk.rename(access.name, &to))
+        })
     }
 
     fn remove_file(&self, name: &str) -> BoxFuture<io::Result<()>> {
-        self.on_disk(name, |disk, name| {
-            disk.remove(name);
+        self.on_disk(DiskOperation::Other, name, |access| {
+            access.disk.remove(access.name);
             Ok(())
         })
     }
 
     fn list_files(&self, directory: &str) -> BoxFuture<io::Result<Vec<String>>> {
-        self.on_disk(directory, |disk, directory| Ok(disk.list(directory)))
+        self.on_disk(DiskOperation::Other, directory, |access| Ok(access.disk.list(access.name)))
     }
 }
 

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    Direction, Effect, FrameFate, LinkSelector, NodeId, Operation, StoreSelector, choice::Choices,
+    Direction, DiskHarm, DiskSelector, Effect, FrameFate, LinkSelector, NodeId, Operation,
+    StoreSelector, choice::Choices,
 };
 
 /// What a lasting fault does.
@@ -15,6 +16,9 @@ pub(crate) enum Rule {
     Frame { what: FrameFate, link: LinkSelector, per_mille: u16, left: u32 },
     StoreError { store: StoreSelector, effect: Effect, per_mille: u16, left: u32 },
     StoreSlow(StoreSelector, Duration),
+    StoreCorruption { store: StoreSelector, per_mille: u16, left: u32 },
+    StaleListing(StoreSelector, Duration),
+    Disk { harm: DiskHarm, disk: DiskSelector, per_mille: u16, left: u32 },
 }
 
 /// The rules in force, by the number of their fault.
@@ -41,6 +45,24 @@ pub(crate) struct OperationView<'a> {
     pub(crate) key: &'a str,
     /// The node, for choices.
     pub(crate) actor: u64,
+}
+
+/// An operation on a disk, as rules see it.
+#[derive(Clone, Copy)]
+pub(crate) struct DiskView<'a> {
+    pub(crate) node: &'a str,
+    pub(crate) operation: DiskOperation,
+    pub(crate) name: &'a str,
+    /// The node, for choices.
+    pub(crate) actor: u64,
+}
+
+/// An operation on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DiskOperation {
+    Read,
+    Write,
+    Other,
 }
 
 impl<'a> FrameView<'a> {
@@ -78,7 +100,10 @@ impl Rules {
             | Rule::Slow(..)
             | Rule::Frame { .. }
             | Rule::StoreError { .. }
-            | Rule::StoreSlow(..) => false,
+            | Rule::StoreSlow(..)
+            | Rule::StoreCorruption { .. }
+            | Rule::StaleListing(..)
+            | Rule::Disk { .. } => false,
         })
     }
 
@@ -93,9 +118,13 @@ impl Rules {
                         && to.contains(&sender))
             }
             Rule::Hold(link) => link.matches(frame),
-            Rule::Slow(..) | Rule::Frame { .. } | Rule::StoreError { .. } | Rule::StoreSlow(..) => {
-                false
-            }
+            Rule::Slow(..)
+            | Rule::Frame { .. }
+            | Rule::StoreError { .. }
+            | Rule::StoreSlow(..)
+            | Rule::StoreCorruption { .. }
+            | Rule::StaleListing(..)
+            | Rule::Disk { .. } => false,
         })
     }
 
@@ -155,6 +184,72 @@ impl Rules {
             }
         }
         delay
+    }
+}
+
+impl Rules {
+    /// Decides whether a read of the object store yields a changed byte.
+    pub(crate) fn is_corrupted(&mut self, view: OperationView<'_>, choices: &mut Choices) -> bool {
+        self.rules.values_mut().any(|rule| {
+            let Rule::StoreCorruption { store, per_mille, left } = rule else { return false };
+            let strikes = 0 < *left
+                && view.operation == Operation::Get
+                && store.matches(view)
+                && choices.per_mille("store_corruption", view.actor, *per_mille);
+            *left -= u32::from(strikes);
+            strikes
+        })
+    }
+
+    /// Returns for how long a listing does not show what others stored.
+    pub(crate) fn staleness_of(&self, view: OperationView<'_>) -> Duration {
+        let mut longest = Duration::ZERO;
+        for rule in self.rules.values() {
+            let Rule::StaleListing(store, age) = rule else { continue };
+            if view.operation == Operation::List && store.matches(view) {
+                longest = longest.max(*age);
+            }
+        }
+        longest
+    }
+
+    /// Decides what a disk does to an operation.
+    pub(crate) fn harm_of(
+        &mut self,
+        view: DiskView<'_>,
+        choices: &mut Choices,
+    ) -> Option<DiskHarm> {
+        for rule in self.rules.values_mut() {
+            let Rule::Disk { harm, disk, per_mille, left } = rule else { continue };
+            if 0 < *left
+                && harm.applies_to(view.operation)
+                && disk.matches(view.node, view.name)
+                && choices.per_mille("disk_fate", view.actor, *per_mille)
+            {
+                *left -= 1;
+                return Some(*harm);
+            }
+        }
+        None
+    }
+}
+
+impl DiskHarm {
+    fn applies_to(self, operation: DiskOperation) -> bool {
+        match self {
+            Self::Short | Self::Corrupt => operation == DiskOperation::Read,
+            Self::Full => operation == DiskOperation::Write,
+            Self::Error => true,
+            // It strikes the file, and no operation.
+            Self::Rot => false,
+        }
+    }
+}
+
+impl DiskSelector {
+    pub(crate) fn matches(&self, node: &str, name: &str) -> bool {
+        is_named(&self.node, node)
+            && self.name_part.as_ref().is_none_or(|part| name.contains(part.as_str()))
     }
 }
 

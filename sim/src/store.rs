@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     Effect, Incident, NodeId, Operation, What,
+    disk::corrupted,
     node::Life,
     rule::OperationView,
     world::{Shared, State},
@@ -40,6 +41,8 @@ pub struct StoreEffect<'a> {
 #[derive(Default)]
 pub(crate) struct Store {
     pub(crate) objects: BTreeMap<String, Bytes>,
+    /// Which node created each object, and when. Those that were there before have no entry.
+    created: BTreeMap<String, (NodeId, Duration)>,
 }
 
 /// What is asked of the store.
@@ -98,6 +101,28 @@ impl Store {
         }
     }
 
+    /// Returns the objects that a node sees to whom the young ones of others do not show yet.
+    fn list_stale(&self, prefix: &str, reader: NodeId, shown_until: Duration) -> Vec<ObjectEntry> {
+        let is_shown = |entry: &ObjectEntry| match self.created.get(&entry.key) {
+            Some((node, at)) => *node == reader || *at <= shown_until,
+            None => true,
+        };
+        self.list(prefix).into_iter().filter(is_shown).collect()
+    }
+
+    /// Keeps in mind who creates an object, or that it is gone.
+    fn note(&mut self, key: &str, request: &Request, node: NodeId, now: Duration) {
+        match request {
+            Request::PutIfAbsent(_) | Request::Put(_) if !self.objects.contains_key(key) => {
+                self.created.insert(key.to_owned(), (node, now));
+            }
+            Request::Delete => {
+                self.created.remove(key);
+            }
+            Request::PutIfAbsent(_) | Request::Put(_) | Request::Get(_) | Request::List => {}
+        }
+    }
+
     pub(crate) fn list(&self, prefix: &str) -> Vec<ObjectEntry> {
         let under = format!("{}/", prefix.trim_end_matches('/'));
         let objects = self.objects.range(prefix.to_owned()..);
@@ -117,6 +142,16 @@ struct Course {
     before: Duration,
     after: Duration,
     fate: Fate,
+    flaw: Flaw,
+}
+
+/// What is wrong with the answer to a read, although it looks well.
+enum Flaw {
+    None,
+    /// A byte is changed.
+    Corrupt,
+    /// What others stored in this time is missing.
+    Stale(Duration),
 }
 
 enum Fate {
@@ -161,6 +196,7 @@ impl State {
             Some(Effect::Later) => Fate::Doubt(Some(self.time_in("store_later", actor, LATER))),
             Some(Effect::InDoubt) => unreachable!("what it means was decided above"),
         };
+        let flaw = self.flaw_of(view);
         let (node, key) = (name.clone(), key.to_owned());
         if let Some(effect) = effect {
             self.struck_count += 1;
@@ -170,7 +206,39 @@ impl State {
         }
         let before = self.time_in("store_latency", actor, LATENCY) + extra;
         let after = self.time_in("store_latency", actor, LATENCY);
-        Course { before, after, fate }
+        Course { before, after, fate, flaw }
+    }
+
+    fn flaw_of(&mut self, view: OperationView<'_>) -> Flaw {
+        if self.rules.is_corrupted(view, &mut self.choices) {
+            return Flaw::Corrupt;
+        }
+        match self.rules.staleness_of(view) {
+            Duration::ZERO => Flaw::None,
+            age => Flaw::Stale(age),
+        }
+    }
+
+    /// Puts a flaw into an answer.
+    fn flawed(&mut self, answer: Answer, flaw: Flaw, asked: (Life, &str, Duration)) -> Answer {
+        let (life, key, now) = asked;
+        let (node, actor) = (self.name(life.node), life.node.0 as u64);
+        match (answer, flaw) {
+            (Answer::Content(content), Flaw::Corrupt) if !content.is_empty() => {
+                self.struck_count += 1;
+                self.incidents.add(Incident::ObjectCorrupted { node, key: key.to_owned() });
+                Answer::Content(corrupted(&content, "corrupt_object", actor, &mut self.choices))
+            }
+            (Answer::Entries(entries), Flaw::Stale(age)) => {
+                let shown = self.store.list_stale(key, life.node, now.saturating_sub(age));
+                if shown.len() < entries.len() {
+                    self.struck_count += 1;
+                    self.incidents.add(Incident::ListingStale { node, prefix: key.to_owned() });
+                }
+                Answer::Entries(shown)
+            }
+            (answer, _) => answer,
+        }
     }
 
     fn time_in(&mut self, site: &'static str, actor: u64, range: Range<u64>) -> Duration {
@@ -181,7 +249,13 @@ impl State {
 
 impl Shared {
     /// Lets an operation take effect, now.
-    fn apply(&self, life: Life, key: &str, request: Request) -> Result<Answer, StoreError> {
+    fn apply(
+        &self,
+        life: Life,
+        key: &str,
+        request: Request,
+        flaw: Flaw,
+    ) -> Result<Answer, StoreError> {
         let now = self.now();
         let operation = request.operation();
         let mut state = self.lock();
@@ -189,8 +263,10 @@ impl Shared {
         if !state.is_alive(life) && state.choices.below("effect_of_the_dead", actor, 2) == 0 {
             return Err(StoreError::Failed { key: key.to_owned(), reason: "too late".to_owned() });
         }
+        state.store.note(key, &request, life.node, now);
         let answer = state.store.apply(key, request);
         let is_effect = !matches!(operation, Operation::Get | Operation::List) && answer.is_ok();
+        let answer = answer.map(|answer| state.flawed(answer, flaw, (life, key, now)));
         if is_effect {
             let change = || What::StoreChanged { operation, key: key.to_owned() };
             state.record(now, life.node, change);
@@ -233,7 +309,7 @@ impl Shared {
                 shared.lock().record(now, life.node, failed);
             }
             let result = match course.fate {
-                Fate::Works => shared.apply(life, &key, request),
+                Fate::Works => shared.apply(life, &key, request, course.flaw),
                 Fate::Fails => Err(failed("the store is not available")),
                 Fate::Doubt(effect) => {
                     if let Some(delay) = effect {
@@ -242,7 +318,7 @@ impl Shared {
                         shared.spawn_apart(async move {
                             late.sleep_until(late.now() + delay).await;
                             // Whether it worked, nobody will hear.
-                            drop(late.apply(life, &key, request));
+                            drop(late.apply(life, &key, request, Flaw::None));
                         });
                     }
                     let reason = "no answer came back".to_owned();

@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    DiskFate, EventSelector, Fault, FaultPlan, FrameFate, Happening, Incident, LinkSelector,
-    NodeId, PlannedFault, What, When, World,
+    DiskFate, DiskHarm, DiskSelector, EventSelector, Fault, FaultPlan, FrameFate, Happening,
+    Incident, LinkSelector, NodeId, PlannedFault, What, When, World,
     node::Condition,
     rule::{FrameView, Rule},
 };
@@ -247,6 +247,30 @@ impl World {
             Fault::StoreSlow { store, extra, lasts } => {
                 self.rule(number, Rule::StoreSlow(store, extra), lasts).await;
             }
+            Fault::StoreCorruption { store, per_mille, limit, lasts } => {
+                let rule = Rule::StoreCorruption { store, per_mille, left: limit };
+                self.rule(number, rule, lasts).await;
+            }
+            Fault::StaleListing { store, age, lasts } => {
+                self.rule(number, Rule::StaleListing(store, age), lasts).await;
+            }
+            Fault::ShortRead { disk, per_mille, limit, lasts } => {
+                let rule = Rule::Disk { harm: DiskHarm::Short, disk, per_mille, left: limit };
+                self.rule(number, rule, lasts).await;
+            }
+            Fault::CorruptRead { disk, per_mille, limit, lasts } => {
+                let rule = Rule::Disk { harm: DiskHarm::Corrupt, disk, per_mille, left: limit };
+                self.rule(number, rule, lasts).await;
+            }
+            Fault::DiskError { disk, per_mille, limit, lasts } => {
+                let rule = Rule::Disk { harm: DiskHarm::Error, disk, per_mille, left: limit };
+                self.rule(number, rule, lasts).await;
+            }
+            Fault::DiskFull { disk, lasts } => {
+                let (harm, per_mille, left) = (DiskHarm::Full, 1000, u32::MAX);
+                self.rule(number, Rule::Disk { harm, disk, per_mille, left }, lasts).await;
+            }
+            Fault::BitRot { disk } => self.rot(&disk),
         }
     }
 
@@ -255,6 +279,28 @@ impl World {
         self.sleep(lasts).await;
         self.shared.lock().rules.remove(number);
         self.wake_links();
+    }
+
+    /// Changes one byte of one file that a selector admits, if there is one that is not empty.
+    fn rot(&self, selector: &DiskSelector) {
+        let mut state = self.shared.lock();
+        let state = &mut *state;
+        let nodes = state.nodes.iter().enumerate();
+        let mut files: Vec<(usize, String)> = nodes
+            .flat_map(|(index, node)| node.disk.list("").into_iter().map(move |name| (index, name)))
+            .filter(|(index, name)| selector.matches(&state.nodes[*index].name, name))
+            .filter(|(index, name)| !state.nodes[*index].disk.is_empty(name))
+            .collect();
+        if files.is_empty() {
+            return;
+        }
+        // The world is the actor: it has no number among the nodes.
+        let chosen = state.choices.below("rotten_file", u64::MAX, files.len() as u64);
+        let (index, name) =
+            files.swap_remove(usize::try_from(chosen).expect("there are few files"));
+        state.nodes[index].disk.rot(&name, index as u64, &mut state.choices);
+        let node = state.nodes[index].name.clone();
+        state.incidents.add(Incident::DiskStruck { node, name, harm: DiskHarm::Rot });
     }
 
     fn reset(&self, selector: &LinkSelector) {

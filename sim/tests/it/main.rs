@@ -14,6 +14,7 @@ use floodmark_sim::{Fault, FaultPlan, Outcome, PlannedFault, RunOptions, Seed, W
 
 mod chronicle;
 mod determinism;
+mod disk;
 mod limits;
 mod links;
 mod nodes;

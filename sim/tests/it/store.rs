@@ -1,10 +1,10 @@
-//! The object store and the disks: effects, doubts, and what a crash leaves.
+//! The object store: effects, doubts, and answers that are not what they seem.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use floodmark_platform::StoreError;
-use floodmark_sim::{DiskFate, Effect, Fault, Operation, StoreSelector};
+use floodmark_sim::{Effect, Fault, Operation, StoreSelector};
 
 use crate::{Notes, at, millis, schedule, told};
 
@@ -148,46 +148,71 @@ fn listeners_hear_of_every_effect_and_of_nothing_else() {
     assert_eq!(heard, effects.map(|(key, size)| (key.to_owned(), size)));
 }
 
-/// Has a node write a file, crash and start again, and returns what it then finds.
-fn file_after_crash(seed: u64, is_synced: bool, fate: DiskFate) -> Option<Bytes> {
-    told(seed, async move |world| {
-        let notes = Notes::default();
-        let noted = notes.clone();
-        let node = world.add_node("node", move |machine| {
-            let noted = noted.clone();
-            Box::pin(async move {
-                let found = machine.disk().read_file("file").await.ok();
-                noted.lock().unwrap().push(found);
-                machine.disk().write_file("file", Bytes::from("content")).await.unwrap();
-                if is_synced {
-                    machine.disk().sync_file("file").await.unwrap();
-                }
-                machine.sleep(LONG).await;
-            })
-        });
-        world.sleep(millis(10)).await;
-        world.crash(node);
-        world.restart(node, fate);
-        world.sleep(millis(10)).await;
-        notes.lock().unwrap()[1].clone()
-    })
-}
-
 #[test]
-fn a_synced_file_survives_unless_the_disk_is_lost() {
+fn a_corrupted_read_changes_one_bit_of_the_answer_and_nothing_else() {
     for seed in 0..5 {
-        let kept = file_after_crash(seed, true, DiskFate::Kept);
-        assert_eq!(kept, Some(Bytes::from("content")));
-        assert_eq!(file_after_crash(seed, true, DiskFate::Lost), None);
+        let read = told(seed, async |world| {
+            let notes = Notes::default();
+            let noted = notes.clone();
+            world.preload("data/key", Bytes::from("value"));
+            world.preload("other", Bytes::from("value"));
+            let store =
+                StoreSelector { key_part: Some("data".to_owned()), ..StoreSelector::default() };
+            let fault = Fault::StoreCorruption { store, per_mille: 1000, limit: 1, lasts: LONG };
+            schedule(&world, &[at(0, fault)]);
+            world.add_node("reader", move |machine| {
+                let noted = noted.clone();
+                Box::pin(async move {
+                    machine.sleep(millis(10)).await;
+                    for key in ["other", "data/key", "data/key"] {
+                        let content = machine.object_store().get(key).await.unwrap();
+                        noted.lock().unwrap().push(content);
+                    }
+                })
+            });
+            world.sleep(millis(1_000)).await;
+            assert_eq!(world.peek("data/key").unwrap(), "value");
+            notes.lock().unwrap().clone()
+        });
+        let changed_bits = |content: &Bytes| -> u32 {
+            content.iter().zip(b"value").map(|(one, other)| (one ^ other).count_ones()).sum()
+        };
+        assert_eq!(read.iter().map(changed_bits).collect::<Vec<_>>(), [0, 1, 0]);
     }
 }
 
 #[test]
-fn an_unsynced_file_may_be_kept_torn_or_lost() {
-    let sizes: BTreeSet<Option<usize>> = (0..40)
-        .map(|seed| file_after_crash(seed, false, DiskFate::Kept).map(|file| file.len()))
-        .collect();
-    assert!(sizes.contains(&None));
-    assert!(sizes.contains(&Some(7)));
-    assert!(sizes.iter().flatten().any(|size| *size < 7));
+fn a_stale_listing_lacks_only_what_others_stored_a_moment_ago() {
+    let listed = told(1, async |world| {
+        let notes = Notes::default();
+        let noted = notes.clone();
+        world.preload("a/0", Bytes::new());
+        let (store, age) = (StoreSelector::default(), millis(500));
+        let fault = Fault::StaleListing { store, age, lasts: millis(3_000) };
+        schedule(&world, &[at(0, fault)]);
+        world.add_node("writer", |machine| {
+            Box::pin(async move {
+                machine.object_store().put("a/1", Bytes::new()).await.unwrap();
+                machine.sleep(millis(1_000)).await;
+                machine.object_store().put("a/0", Bytes::from("again")).await.unwrap();
+                machine.object_store().put("a/2", Bytes::new()).await.unwrap();
+            })
+        });
+        world.add_node("reader", move |machine| {
+            let noted = noted.clone();
+            Box::pin(async move {
+                machine.sleep(millis(1_100)).await;
+                machine.object_store().put("a/3", Bytes::new()).await.unwrap();
+                for _ in 0..2 {
+                    let entries = machine.object_store().list("a").await.unwrap();
+                    let keys = entries.into_iter().map(|entry| entry.key).collect::<Vec<_>>();
+                    noted.lock().unwrap().push(keys.join(" "));
+                    machine.sleep(millis(1_000)).await;
+                }
+            })
+        });
+        world.sleep(millis(4_000)).await;
+        notes.lock().unwrap().clone()
+    });
+    assert_eq!(listed, ["a/0 a/1 a/3", "a/0 a/1 a/2 a/3"]);
 }
