@@ -136,7 +136,13 @@ pub const ALL: &[Bug] = &[
         id: "M14",
         source: "FLINK-35217",
         mistake: "A file is published before its bytes are on the disk.",
-        state: Due,
+        state: Planted {
+            bug: bug!(UnsyncedCopy),
+            scenarios: &["local_recovery"],
+            // A torn gate is seen by its watermark first, and a value that does not even decode is
+            // restored in vain for ever.
+            checks: &["restore", "watermarks", "liveness"],
+        },
     },
     Bug {
         id: "M15",
@@ -342,7 +348,11 @@ pub const ALL: &[Bug] = &[
         source: "FLINK-19300, FLINK-20189",
         mistake: "A read that returns fewer bytes than wanted is taken for the end, and the \
                   timers behind it are dropped.",
-        state: Due,
+        state: Planted {
+            bug: bug!(PartTakenForWhole),
+            scenarios: &["local_recovery"],
+            checks: &["restore"],
+        },
     },
     Bug {
         id: "M51",
@@ -460,7 +470,11 @@ pub const ALL: &[Bug] = &[
         source: "FLINK-12296",
         mistake: "Operators of one chain share a local directory, and one deletes the other's \
                   files.",
-        state: Due,
+        state: Planted {
+            bug: bug!(SharedLocalPath),
+            scenarios: &["local_recovery"],
+            checks: &["restore"],
+        },
     },
     Bug {
         id: "M73",

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use floodmark_sim::{
-    Direction, DiskFate, Effect, EventSelector, Fault, FaultPlan, LinkSelector, PlannedFault,
-    StoreSelector, When,
+    Direction, DiskFate, DiskSelector, Effect, EventSelector, Fault, FaultPlan, LinkSelector,
+    PlannedFault, StoreSelector, When,
 };
 
 use crate::{
@@ -82,36 +82,77 @@ pub fn frames(kind: &str) -> LinkSelector {
     LinkSelector { kind: Some(kind.to_owned()), ..LinkSelector::default() }
 }
 
+/// Selects objects whose key contains `part`, for any node and any operation.
+pub fn keys_with(part: &str) -> StoreSelector {
+    StoreSelector { key_part: Some(part.to_owned()), ..StoreSelector::default() }
+}
+
 /// Draws a mix of faults for a cluster with so many workers: the seed first decides which kinds of
-/// fault there are at all, then how many of each, and when.
+/// fault there are at all, then how many of each, and when. Up to three faults of what is stored come
+/// on top.
 pub fn swarm(seed: u64, worker_count: u16) -> FaultPlan {
     let draw = Draw::new(seed);
     let count = 1 + draw.below("fault count", 8);
     let kinds: Vec<u64> =
         (0..KIND_COUNT).filter(|kind| draw.percent(&format!("kind {kind}"), 45)).collect();
-    if kinds.is_empty() {
-        return FaultPlan::default();
+    let mut plan = Vec::new();
+    if !kinds.is_empty() {
+        plan.extend((0..count).map(|number| {
+            let index = draw.below(&format!("which {number}"), kinds.len() as u64);
+            let kind = kinds[usize::try_from(index).expect("there are few kinds")];
+            at_some_moment(draw, number, fault_of(draw, number, kind, worker_count))
+        }));
     }
-    let fault = |number: u64| {
-        let name = |what: &str| format!("{what} {number}");
-        let index = draw.below(&name("which"), kinds.len() as u64);
-        let kind = kinds[usize::try_from(index).expect("there are few kinds")];
-        let what = fault_of(draw, number, kind, worker_count);
-        if draw.percent(&name("by phase"), 50) {
-            let moment = draw.below(&name("moment"), MOMENTS.len() as u64);
-            let label = MOMENTS[usize::try_from(moment).expect("there are few moments")];
-            let occurrence = 1 + draw.below(&name("occurrence"), 12);
-            let occurrence = u32::try_from(occurrence).expect("at most 12");
-            after(label, occurrence, draw.millis(&name("delay"), 0, 30), what)
-        } else {
-            at(draw.millis(&name("time"), 100, 6_000), what)
+    // With numbers of their own, so that they share no draw with those above.
+    let stored = STORAGE_NUMBER_MIN..STORAGE_NUMBER_MIN + draw.below("storage fault count", 4);
+    plan.extend(stored.map(|number| at_some_moment(draw, number, storage_fault_of(draw, number))));
+    FaultPlan(plan)
+}
+
+/// Draws when fault `number` strikes.
+fn at_some_moment(draw: Draw, number: u64, what: Fault) -> PlannedFault {
+    let name = |what: &str| format!("{what} {number}");
+    if !draw.percent(&name("by phase"), 50) {
+        return at(draw.millis(&name("time"), 100, 6_000), what);
+    }
+    let moment = draw.below(&name("moment"), MOMENTS.len() as u64);
+    let label = MOMENTS[usize::try_from(moment).expect("there are few moments")];
+    let occurrence = 1 + draw.below(&name("occurrence"), 12);
+    let occurrence = u32::try_from(occurrence).expect("at most 12");
+    after(label, occurrence, draw.millis(&name("delay"), 0, 30), what)
+}
+
+/// Draws what is wrong with disks, or with what the object store answers.
+fn storage_fault_of(draw: Draw, number: u64) -> Fault {
+    let name = |what: &str| format!("{what} {number}");
+    let lasts = draw.millis(&name("lasts"), 50, 4_000);
+    let per_mille =
+        [1000, 300, 50][usize::try_from(draw.below(&name("rate"), 3)).expect("below 3")];
+    let limit = u32::try_from(1 + draw.below(&name("limit"), 10)).expect("at most 10");
+    let disk = DiskSelector::default();
+    match draw.below(&name("storage kind"), 7) {
+        0 => Fault::ShortRead { disk, per_mille, limit, lasts },
+        1 => Fault::CorruptRead { disk, per_mille, limit, lasts },
+        2 => Fault::BitRot { disk },
+        3 => Fault::DiskError { disk, per_mille, limit, lasts },
+        4 => Fault::DiskFull { disk, lasts },
+        // What users read has no checksum of ours.
+        5 => Fault::StoreCorruption { store: keys_with("/data/"), per_mille, limit, lasts },
+        _ => {
+            // The log of a job relies on listings that show what was stored before.
+            let parts = ["/data", "/_staged"];
+            let part = usize::try_from(draw.below(&name("listed"), 2)).expect("below 2");
+            let age = draw.millis(&name("age"), 10, 1_000);
+            Fault::StaleListing { store: keys_with(parts[part]), age, lasts }
         }
-    };
-    FaultPlan((0..count).map(fault).collect())
+    }
 }
 
 /// How many kinds `fault_of` knows.
 const KIND_COUNT: u64 = 15;
+
+/// The number of the first fault of what is stored.
+const STORAGE_NUMBER_MIN: u64 = 100;
 
 fn fault_of(draw: Draw, number: u64, kind: u64, worker_count: u16) -> Fault {
     let name = |what: &str| format!("{what} {number}");

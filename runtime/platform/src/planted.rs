@@ -80,6 +80,8 @@ mod switch {
         SilentFallback,
         /// M12: a notification commits the epoch it names, and none before it.
         CommitOnlyLatest,
+        /// M14: a local copy has its name before its bytes are on the disk, and is trusted.
+        UnsyncedCopy,
         /// M15: a checkpoint is announced before its manifest is stored.
         CompleteBeforeManifest,
         /// M16: a snapshot that cannot be stored is neither acknowledged nor declined.
@@ -108,6 +110,8 @@ mod switch {
         EndNotRepeated,
         /// M48: operators begin without event time after a restore.
         WatermarkNotRestored,
+        /// M50: what a first read yields of a local copy is taken for the whole, and is trusted.
+        PartTakenForWhole,
         /// M51: processing-time timers are restored, and nobody is woken for them.
         ProcessingTimersNotRearmed,
         /// M53: the restored watermark is the least one by its bytes.
@@ -122,6 +126,8 @@ mod switch {
         ZombieCommits,
         /// M71: a snapshot shares its state with the records that follow the barrier.
         SharedSnapshot,
+        /// M72: neighbours keep their local copies under one name, and trust what they find there.
+        SharedLocalPath,
         /// M73: records are routed by their hash, and not by their key group.
         RoutingHashDiffers,
         /// O4: a frame that is missing is passed over.

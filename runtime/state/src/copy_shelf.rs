@@ -13,7 +13,7 @@ use std::{io, time::Duration};
 
 use bytes::Bytes;
 use floodmark_model::{Attempt, CheckpointId};
-use floodmark_platform::Machine;
+use floodmark_platform::{Machine, planted};
 use floodmark_wire::{StoredFile, name};
 
 /// Time after which a disk is given up: later snapshots wait behind a copy.
@@ -59,7 +59,7 @@ impl CopyShelf {
     ///
     /// What was written until then is no copy, and goes with the next [`CopyShelf::discard`].
     pub async fn keep(&self, file: &StoredFile, content: Bytes) -> io::Result<()> {
-        let name = name::local_copy(&file.key);
+        let name = name_of(file);
         let part = format!("{name}{PART}");
         let keeping = async {
             let written = self.write(&part, &name, content).await;
@@ -76,6 +76,9 @@ impl CopyShelf {
     async fn write(&self, part: &str, name: &str, content: Bytes) -> io::Result<()> {
         let disk = self.machine.disk();
         disk.write_file(part, content).await?;
+        if planted!(UnsyncedCopy) {
+            return disk.rename_file(part, name).await;
+        }
         // Before it has its name: a name that survives a loss of power without the content would
         // be a lie.
         disk.sync_file(part).await?;
@@ -85,9 +88,16 @@ impl CopyShelf {
 
     /// Looks for the copy of the snapshot `file`.
     pub async fn find(&self, file: &StoredFile) -> Copy {
-        let name = name::local_copy(&file.key);
-        let reason = match self.machine.disk().read_file(&name).await {
-            Ok(content) if file.matches(&content) => return Copy::Whole(content),
+        let name = name_of(file);
+        let disk = self.machine.disk();
+        let content = if planted!(PartTakenForWhole) {
+            let size = usize::try_from(file.size_bytes).unwrap_or(usize::MAX);
+            disk.read(&name, 0, size).await
+        } else {
+            disk.read_file(&name).await
+        };
+        let reason = match content {
+            Ok(content) if file.matches(&content) || is_trusted() => return Copy::Whole(content),
             Ok(content) if content.len() as u64 == file.size_bytes => {
                 "the checksum does not match".to_owned()
             }
@@ -96,7 +106,7 @@ impl CopyShelf {
             // The next read may work.
             Err(error) => return Copy::Refused { reason: error.to_string() },
         };
-        if let Err(error) = self.machine.disk().remove_file(&name).await {
+        if let Err(error) = disk.remove_file(&name).await {
             tracing::debug!(%error, %name, "a copy that was refused stays behind");
         }
         Copy::Refused { reason }
@@ -122,4 +132,19 @@ impl CopyShelf {
         }
         Ok(())
     }
+}
+
+/// Returns the name of the copy of a snapshot.
+fn name_of(file: &StoredFile) -> String {
+    let name = name::local_copy(&file.key);
+    match name.rsplit_once('-') {
+        Some((without_index, _)) if planted!(SharedLocalPath) => without_index.to_owned(),
+        _ => name,
+    }
+}
+
+/// Returns whether a copy is restored without a look at its checksum, which would give away what the
+/// planted bugs get wrong.
+fn is_trusted() -> bool {
+    [planted!(UnsyncedCopy), planted!(PartTakenForWhole), planted!(SharedLocalPath)].contains(&true)
 }

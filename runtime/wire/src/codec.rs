@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// The largest payload that is accepted, in bytes: 1 GiB.
 pub const PAYLOAD_SIZE_MAX: u64 = 1 << 30;
 
-const HEADER_SIZE: usize = 24;
+pub(crate) const HEADER_SIZE: usize = 24;
 
 /// Room that is made for a value at once, in bytes: most are smaller.
 const VALUE_SIZE: usize = 96;

@@ -20,4 +20,4 @@ pub use data::{
     DataFrame, Handshake, ReverseFrame, decode_data, decode_handshake, decode_reverse, encode_data,
 };
 pub use manifest::{LogEntry, Manifest, StoredFile, decode_log_entry};
-pub use snapshot::{KeyGroupBytes, Section, SnapshotFile, decode_snapshot};
+pub use snapshot::{KeyGroupBytes, Section, SnapshotFile, decode_snapshot, decode_whole_sections};

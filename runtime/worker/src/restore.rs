@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use floodmark_dataflow::Error;
 use floodmark_model::{Attempt, CheckpointId, RuntimeEvent, SnapshotOrigin, SubtaskId};
-use floodmark_platform::Machine;
+use floodmark_platform::{Machine, planted};
 use floodmark_state::{Copy, CopyShelf, RestoredState};
-use floodmark_wire::{SnapshotFile, StoredFile, decode_snapshot};
+use floodmark_wire::{SnapshotFile, StoredFile, decode_snapshot, decode_whole_sections};
 
 /// Tries at reading a snapshot from the object store before the attempt fails.
 const FETCH_TRY_COUNT: u32 = 5;
@@ -51,6 +51,9 @@ impl Restore {
         let reason = match self.copies.as_ref()?.find(file).await {
             Copy::Whole(content) => match decode_snapshot(&content) {
                 Ok(snapshot) => return Some(snapshot),
+                Err(_) if [planted!(UnsyncedCopy), planted!(PartTakenForWhole)].contains(&true) => {
+                    return Some(decode_whole_sections(&content));
+                }
                 Err(error) => error.to_string(),
             },
             Copy::Missing => return None,

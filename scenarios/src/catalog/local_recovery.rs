@@ -1,16 +1,17 @@
 //! Workers lose power and come back with their disks: what they restore is on them already.
 //!
 //! Once a single worker, once all of them, each in the moment after a checkpoint was completed. The
-//! copies of snapshots that were synced are restored without asking the object store; what is torn
-//! or missing is refused or not found, and the object store has it.
+//! copies of snapshots that were synced are restored without asking the object store. And each seed
+//! has an ailment of the disks: they read in parts, lose or change bytes, are full or fail. What was
+//! changed is refused, what is missing is not found, and the object store has it.
 
 use std::time::Duration;
 
-use floodmark_sim::FaultPlan;
+use floodmark_sim::{DiskSelector, Fault, FaultPlan};
 
 use crate::{
     Draw, Group, Scenario, cluster,
-    faults::{after, crash},
+    faults::{after, at, crash},
     jobs::{flights, transfers, word_count},
     probes,
 };
@@ -33,9 +34,24 @@ pub const SCENARIO: Scenario = Scenario {
         let single = 1 + u16::try_from(draw.below("single", 3)).expect("below 3");
         let mut plan = vec![power_loss("single", "manifest_stored", 1, single)];
         plan.extend((1..=3).map(|number| power_loss("all", "checkpoint_notified", 9, number)));
+        let (disk, lasts) = (DiskSelector::default(), Duration::from_secs(10));
+        let (per_mille, limit) = (500, 20);
+        let ailment = match draw.below("ailment", 6) {
+            0 => Fault::CorruptRead { disk, per_mille, limit, lasts },
+            1 => Fault::DiskError { disk, per_mille, limit, lasts },
+            2 => Fault::DiskFull { disk, lasts: draw.millis("full", 100, 2_000) },
+            3 => Fault::BitRot { disk },
+            _ => Fault::ShortRead { disk, per_mille, limit, lasts },
+        };
+        plan.push(at(draw.millis("ailing", 300, 900), ailment));
         FaultPlan(plan)
     },
-    must_reach: &[probes::RESTORED, probes::FETCHED_LOCALLY, probes::FETCHED_FROM_STORE],
+    must_reach: &[
+        probes::RESTORED,
+        probes::FETCHED_LOCALLY,
+        probes::FETCHED_FROM_STORE,
+        probes::LOCAL_COPY_REFUSED,
+    ],
     finishes_within: Duration::from_secs(60),
     checkpoints: |drawn| drawn,
     standby_after: None,
