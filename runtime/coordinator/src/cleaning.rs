@@ -8,17 +8,29 @@ use crate::{
     retention::{Cleaning, Expired},
 };
 
-/// Performs `cleaning` and returns the slots of the checkpoints that are gone. What fails is left
-/// for the next cleaning.
-pub(crate) async fn clean(log: JobLog, cleaning: Cleaning) -> Vec<u64> {
-    let mut cleaned = Vec::new();
+/// What a cleaning came to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cleaned {
+    /// The slots of the checkpoints that are gone.
+    pub(crate) slots: Vec<u64>,
+    /// Whether something is left that should be gone.
+    pub(crate) has_failed: bool,
+}
+
+/// Performs `cleaning`. What fails is left for the next cleaning.
+pub(crate) async fn clean(log: JobLog, cleaning: Cleaning) -> Cleaned {
+    let mut cleaned = Cleaned::default();
     for expired in &cleaning.expired {
         match delete_checkpoint(&log, expired).await {
-            Ok(()) => cleaned.push(expired.slot),
-            Err(error) => tracing::warn!(%error, "a retired checkpoint is kept for now"),
+            Ok(()) => cleaned.slots.push(expired.slot),
+            Err(error) => {
+                cleaned.has_failed = true;
+                tracing::warn!(%error, "a retired checkpoint is kept for now");
+            }
         }
     }
     if let Err(error) = delete_garbage(&log, &cleaning).await {
+        cleaned.has_failed = true;
         tracing::warn!(%error, "files of aborted checkpoints are kept for now");
     }
     cleaned

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     Error, JobStatus, Request,
     append::{Appended, Found},
-    cleaning::clean,
+    cleaning::{Cleaned, clean},
     coordinator::{Command, Coordinator, Ending, Event},
     link::{Link, LinkEvent},
     log::JobLog,
@@ -33,6 +33,9 @@ const QUEUE_LENGTH: usize = 1024;
 
 /// Longest wait for the last cleaning of a finished job.
 const CLEANING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pause before the last cleaning of a finished job is repeated.
+const CLEANING_PAUSE: Duration = Duration::from_millis(200);
 
 /// Longest wait for the last messages to be sent.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -51,7 +54,9 @@ pub(crate) struct Driver {
     event_sender: mpsc::Sender<(ConnectionId, LinkEvent)>,
     appending: Option<TaskHandle<Appended>>,
     reading: Option<TaskHandle<Found>>,
-    cleaning: Option<TaskHandle<Vec<u64>>>,
+    cleaning: Option<TaskHandle<Cleaned>>,
+    /// What the last cleaning was to do, and whether all of that is done.
+    last_cleaning: Option<(Cleaning, bool)>,
     /// The deadline that is waited for.
     timer: Option<(Duration, BoxFuture<()>)>,
     ending: Option<Ending>,
@@ -101,6 +106,7 @@ impl Driver {
             appending: None,
             reading: None,
             cleaning: None,
+            last_cleaning: None,
             timer: None,
             ending: None,
         }
@@ -167,7 +173,7 @@ impl Driver {
             return Poll::Ready(returned("log-reader", result).map(Event::Found));
         }
         if let Poll::Ready(result) = poll_task(cx, &mut self.cleaning) {
-            return Poll::Ready(returned("cleaning", result).map(Event::Cleaned));
+            return Poll::Ready(returned("cleaning", result).map(|one| self.on_cleaned(one)));
         }
         Poll::Pending
     }
@@ -224,8 +230,16 @@ impl Driver {
 
     fn clean(&mut self, cleaning: Cleaning) {
         assert!(self.cleaning.is_none(), "one cleaning is under way");
+        self.last_cleaning = Some((cleaning.clone(), false));
         let task = clean(self.log.clone(), cleaning);
         self.cleaning = Some(self.machine().spawn("cleaning", task));
+    }
+
+    fn on_cleaned(&mut self, cleaned: Cleaned) -> Event {
+        if let Some((_, is_done)) = &mut self.last_cleaning {
+            *is_done = !cleaned.has_failed;
+        }
+        Event::Cleaned(cleaned.slots)
     }
 
     /// Says farewell to the workers and returns how the job ended.
@@ -254,11 +268,18 @@ impl Driver {
         self.result_of(ending)
     }
 
-    /// Waits for the cleaning that is under way, and for the one that is due after it.
+    /// Waits for the cleaning that is under way, and for the one that is due after it. No other
+    /// follows that would make good what fails, so the last one is repeated.
     async fn clean_up(&mut self, status: &watch::Sender<JobStatus>) {
         while let Some(cleaning) = self.cleaning.take() {
-            let Ok(slots) = cleaning.await else { return };
-            self.handle(Event::Cleaned(slots), status);
+            let Ok(cleaned) = cleaning.await else { return };
+            let event = self.on_cleaned(cleaned);
+            self.handle(event, status);
+        }
+        while let Some((cleaning, false)) = self.last_cleaning.clone() {
+            self.machine().clone().sleep(CLEANING_PAUSE).await;
+            let cleaned = clean(self.log.clone(), cleaning).await;
+            self.on_cleaned(cleaned);
         }
     }
 

@@ -83,12 +83,14 @@ impl Error {
     /// Returns the one right answer to this error, so that no caller invents its own.
     pub fn recovery(&self) -> Recovery {
         match self {
-            Self::Accept { .. } | Self::Background { .. } => Recovery::Restart,
+            // What was read may have been damaged on its way, and not where it lies.
+            Self::Accept { .. } | Self::Background { .. } | Self::LogUnreadable { .. } => {
+                Recovery::Restart
+            }
             Self::Fenced { .. } => Recovery::StepDown,
-            Self::LogUnreadable { .. }
-            | Self::LogTampered { .. }
-            | Self::JobChanged { .. }
-            | Self::JobFailed { .. } => Recovery::Correct,
+            Self::LogTampered { .. } | Self::JobChanged { .. } | Self::JobFailed { .. } => {
+                Recovery::Correct
+            }
         }
     }
 }

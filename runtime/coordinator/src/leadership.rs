@@ -32,6 +32,8 @@ pub(crate) struct Reign {
     pub(crate) slot: u64,
     /// The manifests of earlier reigns, by slot.
     pub(crate) manifests: BTreeMap<u64, Manifest>,
+    /// Older slots that hold what could not be read, which may be a manifest.
+    pub(crate) unreadable: BTreeSet<u64>,
 }
 
 /// What the candidate is told.
@@ -161,7 +163,8 @@ impl Candidate {
             return self.seek(&slots);
         }
         slots.remove(&slot);
-        let reign = Reign { term, claim: self.claim, slot, manifests: BTreeMap::new() };
+        let (manifests, unreadable) = (BTreeMap::new(), BTreeSet::new());
+        let reign = Reign { term, claim: self.claim, slot, manifests, unreadable };
         self.recall(reign, slots.into_iter().collect())
     }
 
@@ -183,8 +186,11 @@ impl Candidate {
             Found::Unreadable(error) if reign.manifests.is_empty() && !planted!(SilentFallback) => {
                 return Command::Refuse { slot, error };
             }
-            // A newer manifest was read: this one would not be restored anyway.
-            Found::Unreadable(_) => {}
+            // A newer manifest was read: this one would not be restored anyway. What it lists must
+            // stay all the same, for those who can read it.
+            Found::Unreadable(_) => {
+                reign.unreadable.insert(slot);
+            }
         }
         self.recall(reign, earlier)
     }

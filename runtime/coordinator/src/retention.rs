@@ -12,10 +12,14 @@
 //! - It deletes only what is older than that manifest and what it does not retain. Ids grow for
 //!   ever, so whatever a later coordinator writes has a larger id; and files of higher terms are
 //!   spared even if they did not.
+//!
+//! What an entry lists that cannot be read is unknown, so a reign that found one deletes nothing of
+//! earlier terms but what it retires itself. The next reign may be able to read it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroU32,
+    ops::RangeInclusive,
 };
 
 use floodmark_model::{CheckpointId, Term};
@@ -32,6 +36,8 @@ pub(crate) struct Retention {
     claim: u64,
     /// Kept, by slot.
     retained: BTreeMap<u64, Manifest>,
+    /// Whether earlier reigns left something that could not be read, and may be a manifest.
+    spares_earlier: bool,
     /// To be deleted, by slot.
     retired: BTreeMap<u64, Manifest>,
     work: Work,
@@ -55,8 +61,8 @@ pub(crate) struct Cleaning {
     kept: BTreeSet<String>,
     /// Files of this checkpoint and of later ones are spared.
     newest: CheckpointId,
-    /// Files of later terms are spared.
-    term: Term,
+    /// Files of terms outside of these are spared.
+    terms: RangeInclusive<Term>,
 }
 
 /// A retired checkpoint.
@@ -78,6 +84,7 @@ impl Retention {
             term: reign.term,
             claim: reign.claim,
             retained: reign.manifests,
+            spares_earlier: !reign.unreadable.is_empty(),
             retired: BTreeMap::new(),
             work: Work::Idle,
         }
@@ -126,7 +133,8 @@ impl Retention {
                 .collect(),
             replacement: self.replacement_of(manifest),
         });
-        Some(Cleaning { expired: expired.collect(), kept, newest, term: self.term })
+        let first = if self.spares_earlier { self.term } else { Term(0) };
+        Some(Cleaning { expired: expired.collect(), kept, newest, terms: first..=self.term })
     }
 
     /// Records the end of a cleaning that deleted the checkpoints in `slots`, and returns the next.
@@ -154,7 +162,8 @@ impl Cleaning {
     /// Returns whether the object `key` belongs to a checkpoint that is over and not retained.
     pub(crate) fn is_garbage(&self, key: &str) -> bool {
         let Some((attempt, checkpoint)) = name::parse_snapshot(key) else { return false };
-        checkpoint < self.newest && attempt.term <= self.term && !self.kept.contains(key)
+        let is_over = checkpoint < self.newest && self.terms.contains(&attempt.term);
+        is_over && !self.kept.contains(key)
     }
 }
 
@@ -197,8 +206,21 @@ mod tests {
     /// Returns the retention of term 2 that found checkpoint 5 of term 1 in slot 2.
     fn retention() -> Retention {
         let manifests = BTreeMap::from([(2, manifest(1, 5, &[file(1, 5)]))]);
-        let reign = Reign { term: Term(2), claim: 9, slot: 3, manifests };
+        let unreadable = BTreeSet::new();
+        let reign = Reign { term: Term(2), claim: 9, slot: 3, manifests, unreadable };
         Retention::new(NonZeroU32::MIN, reign)
+    }
+
+    #[test]
+    fn what_an_unreadable_entry_may_list_is_spared() {
+        let unreadable = BTreeSet::from([1]);
+        let reign =
+            Reign { term: Term(2), claim: 9, slot: 3, manifests: BTreeMap::new(), unreadable };
+        let mut retention = Retention::new(NonZeroU32::MIN, reign);
+        let _ = retention.on_stored(4, manifest(2, 8, &[file(2, 8)]));
+        let cleaning = retention.clean().unwrap();
+        assert!(!cleaning.is_garbage(&file(1, 5)), "it may be what the entry lists");
+        assert!(cleaning.is_garbage(&file(2, 7)), "an aborted checkpoint of this term");
     }
 
     #[test]

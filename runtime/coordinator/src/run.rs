@@ -77,6 +77,11 @@ async fn accede(log: &JobLog, options: CoordinatorOptions) -> Result<Coordinator
     };
     let reign = take_term(log).await?;
     announce(machine, reign.term);
+    for slot in &reign.unreadable {
+        let (term, slot) = (reign.term, *slot);
+        tracing::warn!(key = %log.key(slot), "an older entry of the log cannot be read");
+        machine.observe(|| RuntimeEvent::LogEntryUnreadable { term, slot });
+    }
     if let Some((slot, manifest)) = reign.manifests.last_key_value()
         && let Some(difference) = difference(&manifest.job, &options.job)
     {

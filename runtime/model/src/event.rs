@@ -49,6 +49,9 @@ pub enum SnapshotOrigin {
 pub enum RuntimeEvent {
     /// A coordinator began its reign.
     TermTaken { term: Term },
+    /// A coordinator began its reign although it cannot read an older entry of the log. It spares
+    /// whatever the entry may list.
+    LogEntryUnreadable { term: Term, slot: u64 },
     /// A coordinator found a higher term and stopped.
     SteppedDown { held: Term, current: Term },
     /// A worker offered its slots.
@@ -268,6 +271,7 @@ impl From<&RuntimeEvent> for &'static str {
     fn from(event: &RuntimeEvent) -> Self {
         match event {
             RuntimeEvent::TermTaken { .. } => "term_taken",
+            RuntimeEvent::LogEntryUnreadable { .. } => "log_entry_unreadable",
             RuntimeEvent::SteppedDown { .. } => "stepped_down",
             RuntimeEvent::WorkerRegistered { .. } => "worker_registered",
             RuntimeEvent::WorkerLost { .. } => "worker_lost",
@@ -341,6 +345,9 @@ impl fmt::Display for RuntimeEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TermTaken { term } => write!(f, "{term} begins"),
+            Self::LogEntryUnreadable { term, slot } => {
+                write!(f, "{term} cannot read slot {slot} of the log, and spares what it may list")
+            }
             Self::SteppedDown { held, current } => write!(f, "{held} ends: {current} rules"),
             Self::WorkerRegistered { worker } => write!(f, "{worker} registered"),
             Self::WorkerLost { worker } => write!(f, "{worker} is lost"),

@@ -1,6 +1,9 @@
 //! The awkward orders of events, against the whole of the decisions.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use expect_test::{Expect, expect};
 use floodmark_model::{
@@ -97,7 +100,13 @@ impl Bench {
         let config =
             CheckpointConfig::every(Duration::from_secs(INTERVAL)).timeout(Duration::from_secs(20));
         let options = options(Some(config.clone()));
-        let reign = Reign { term: Term(3), claim: 7, slot: 4, manifests: BTreeMap::new() };
+        let reign = Reign {
+            term: Term(3),
+            claim: 7,
+            slot: 4,
+            manifests: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
+        };
         let next = CheckpointId(1);
         Self::of(Coordinator::ruling(Duration::ZERO, options, config, reign, next))
     }
