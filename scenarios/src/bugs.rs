@@ -79,7 +79,11 @@ pub const ALL: &[Bug] = &[
         source: "FLINK-26985",
         mistake: "Files that a restored checkpoint shares with its successors are deleted, \
                   because their users before the restore are forgotten.",
-        state: Waiting { for_what: "incremental snapshots" },
+        state: Planted {
+            bug: bug!(ForgottenFloor),
+            scenarios: &["coordinator_crash", "two_coordinators"],
+            checks: &["references", "restore"],
+        },
     },
     Bug {
         id: "M04",
@@ -93,21 +97,33 @@ pub const ALL: &[Bug] = &[
         source: "FLINK-29913, FLINK-29095",
         mistake: "Two attempts store a file under the same name; the checkpoint lists the wrong \
                   one.",
-        state: Due,
+        state: Planted {
+            bug: bug!(NameWithoutAttempt),
+            scenarios: &["blackout", "crash_before_manifest", "coordinator_crash"],
+            checks: &["restore"],
+        },
     },
     Bug {
         id: "M07",
         source: "FLINK-7783, FLINK-5940, FLINK-8487",
         mistake: "An object that cannot be read for a moment during recovery is taken for one \
                   that does not exist.",
-        state: Due,
+        state: Planted {
+            bug: bug!(DropOnReadError),
+            scenarios: &["flaky_recovery"],
+            checks: &["restore"],
+        },
     },
     Bug {
         id: "M08",
         source: "FLINK-22502",
         mistake: "When the newest checkpoint cannot be read, an older one is restored in \
                   silence, although sinks have committed since.",
-        state: Due,
+        state: Planted {
+            bug: bug!(SilentFallback),
+            scenarios: &["flaky_recovery"],
+            checks: &["restore"],
+        },
     },
     Bug {
         id: "M10",
@@ -128,7 +144,7 @@ pub const ALL: &[Bug] = &[
         mistake: "A notification commits the epoch it names and forgets those before it.",
         state: Planted {
             bug: bug!(CommitOnlyLatest),
-            scenarios: &["lost_barrier"],
+            scenarios: &["lost_notification"],
             checks: &["two_phase"],
         },
     },
@@ -139,42 +155,61 @@ pub const ALL: &[Bug] = &[
         state: Planted {
             bug: bug!(UnsyncedCopy),
             scenarios: &["local_recovery"],
-            // A torn gate is seen by its watermark first, and a value that does not even decode is
-            // restored in vain for ever.
-            checks: &["restore", "watermarks", "liveness"],
+            // A torn gate is seen by its watermark first.
+            checks: &["restore", "watermarks"],
         },
     },
     Bug {
         id: "M15",
         source: "FLINK-31077",
         mistake: "A checkpoint counts as complete before its manifest is stored.",
-        state: Due,
+        state: Planted {
+            bug: bug!(CompleteBeforeManifest),
+            scenarios: &["crash_before_manifest", "slow_store"],
+            checks: &["two_phase"],
+        },
     },
     Bug {
         id: "M16",
         source: "FLINK-24344",
         mistake: "An error while a checkpoint is triggered is swallowed: it is neither declined \
                   nor a failure.",
-        state: Due,
+        state: Planted {
+            bug: bug!(SwallowedUploadError),
+            scenarios: &["upload_errors"],
+            checks: &["errors", "liveness"],
+        },
     },
     Bug {
         id: "M18",
         source: "risingwave#20988",
         mistake: "An acknowledgement of an attempt that has failed counts for its successor.",
-        state: Due,
+        state: Planted {
+            bug: bug!(StaleAcknowledgement),
+            scenarios: &["lost_acknowledgement", "unruly_frames", "partition"],
+            checks: &["consistent_cut", "fencing"],
+        },
     },
     Bug {
         id: "M21",
         source: "arroyo#1003",
         mistake: "Checkpoints are numbered from the beginning again when a coordinator finds \
                   nothing to restore.",
-        state: Due,
+        state: Planted {
+            bug: bug!(EpochRestarts),
+            scenarios: &["coordinator_crash"],
+            checks: &["fencing", "restore"],
+        },
     },
     Bug {
         id: "M22",
         source: "arroyo#400, arroyo#1124",
-        mistake: "A checkpoint that is under way is taken for the final one of a job that stops.",
-        state: Waiting { for_what: "stopping with a final checkpoint" },
+        mistake: "The checkpoint in flight when the input ends is taken for the final one.",
+        state: Planted {
+            bug: bug!(InFlightTakenForFinal),
+            scenarios: &["slow_store", "coordinator_crash"],
+            checks: &["exactly_once"],
+        },
     },
     // Barriers, alignment and what channels remember.
     Bug {
@@ -213,7 +248,11 @@ pub const ALL: &[Bug] = &[
         id: "M28",
         source: "FLINK-2098",
         mistake: "A source emits a record between freezing its position and its barrier.",
-        state: Due,
+        state: Planted {
+            bug: bug!(RecordBetweenSnapshotAndBarrier),
+            scenarios: &["lost_barrier", "worker_crash"],
+            checks: &["consistent_cut"],
+        },
     },
     Bug {
         id: "M29",
@@ -226,19 +265,31 @@ pub const ALL: &[Bug] = &[
         source: "the mode called at-least-once",
         mistake: "A channel whose barrier has arrived goes on to deliver while others are \
                   awaited.",
-        state: Due,
+        state: Planted {
+            bug: bug!(UnblockedChannel),
+            scenarios: &["worker_crash"],
+            checks: &["consistent_cut"],
+        },
     },
     Bug {
         id: "M31",
         source: "lost barrier",
         mistake: "A barrier that never comes is awaited for ever.",
-        state: Due,
+        state: Planted {
+            bug: bug!(EndlessAlignment),
+            scenarios: &["lost_acknowledgement"],
+            checks: &["liveness"],
+        },
     },
     Bug {
         id: "M32",
         source: "risingwave#11017",
         mistake: "A sink acknowledges a barrier before what came before it is written.",
-        state: Due,
+        state: Planted {
+            bug: bug!(FlushAfterBarrier),
+            scenarios: &["worker_crash"],
+            checks: &["consistent_cut"],
+        },
     },
     Bug {
         id: "M34",
@@ -278,7 +329,11 @@ pub const ALL: &[Bug] = &[
         id: "M41",
         source: "FLINK-20221, FLINK-13941",
         mistake: "A position in a file is restored in other units than it was stored in.",
-        state: Due,
+        state: Planted {
+            bug: bug!(OffsetInWrongUnits),
+            scenarios: &["flights", "late_events"],
+            checks: &["exactly_once"],
+        },
     },
     Bug {
         id: "M42",
@@ -292,7 +347,7 @@ pub const ALL: &[Bug] = &[
         source: "risingwave#21522",
         mistake: "The clean-up of an old attempt removes what its successor has registered under \
                   the same name.",
-        state: Due,
+        state: Waiting { for_what: "handlers that outlive an attempt" },
     },
     // Event time, timers and windows.
     Bug {
@@ -417,7 +472,11 @@ pub const ALL: &[Bug] = &[
         id: "M62",
         source: "FLINK-29509, FLINK-29512, FLINK-29627, FLINK-26304",
         mistake: "Restored transactions are given the wrong checkpoint.",
-        state: Due,
+        state: Planted {
+            bug: bug!(CommittablesRenumbered),
+            scenarios: &["zombie_worker"],
+            checks: &["two_phase"],
+        },
     },
     Bug {
         id: "M63",
@@ -431,7 +490,11 @@ pub const ALL: &[Bug] = &[
         source: "risingwave#26498",
         mistake: "A prepared epoch without records is not part of the snapshot, and recovery \
                   loses its place.",
-        state: Due,
+        state: Planted {
+            bug: bug!(EmptyEpochForgotten),
+            scenarios: &["empty_epochs", "lost_notification"],
+            checks: &["two_phase", "exactly_once"],
+        },
     },
     Bug {
         id: "M66",
@@ -456,14 +519,22 @@ pub const ALL: &[Bug] = &[
         id: "M70",
         source: "the worker that sleeps",
         mistake: "A worker that wakes up after its replacement commits what it holds.",
-        state: Due,
+        state: Planted {
+            bug: bug!(ZombieCommits),
+            scenarios: &["zombie_worker"],
+            checks: &["fencing", "exactly_once"],
+        },
     },
     // State, snapshots in the background, rescaling and local recovery.
     Bug {
         id: "M71",
         source: "FLINK-6207, FLINK-3450, FLINK-5154, FLINK-25494, FLINK-9269",
         mistake: "A snapshot in the background reads the state that records are changing.",
-        state: Due,
+        state: Planted {
+            bug: bug!(SharedSnapshot),
+            scenarios: &["worker_crash"],
+            checks: &["consistent_cut", "restore"],
+        },
     },
     Bug {
         id: "M72",
@@ -480,7 +551,11 @@ pub const ALL: &[Bug] = &[
         id: "M73",
         source: "FLINK-10809, risingwave#16815",
         mistake: "Records are sent by one hash and state is kept by another.",
-        state: Due,
+        state: Planted {
+            bug: bug!(RoutingHashDiffers),
+            scenarios: &["calm"],
+            checks: &["key_groups"],
+        },
     },
     Bug {
         id: "M75",
@@ -505,6 +580,27 @@ pub const ALL: &[Bug] = &[
         source: "union and broadcast state",
         mistake: "Every subtask keeps the whole of a list that a rescale should have split anew.",
         state: Waiting { for_what: "rescaling" },
+    },
+    // Our own history, and what any such runtime must not do.
+    Bug {
+        id: "O4",
+        source: "a network that loses frames",
+        mistake: "A frame that is missing in a channel is passed over.",
+        state: Planted {
+            bug: bug!(GapAccepted),
+            scenarios: &["unruly_frames"],
+            checks: &["consistent_cut"],
+        },
+    },
+    Bug {
+        id: "O5",
+        source: "a network that repeats frames",
+        mistake: "A frame that comes twice is taken twice.",
+        state: Planted {
+            bug: bug!(RepeatAccepted),
+            scenarios: &["unruly_frames"],
+            checks: &["consistent_cut"],
+        },
     },
 ];
 

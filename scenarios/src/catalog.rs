@@ -13,6 +13,8 @@ pub mod crash_while_aligning;
 pub mod deaf_coordinator;
 pub mod deaf_worker;
 pub mod empty_epochs;
+pub mod failed_cleaning;
+pub mod flaky_recovery;
 pub mod flights;
 pub mod idle_and_finished_sources;
 pub mod late_events;
@@ -68,6 +70,8 @@ pub const ALL: &[&Scenario] = &[
     &slow_store::SCENARIO,
     &upload_errors::SCENARIO,
     &single_checkpoint::SCENARIO,
+    &flaky_recovery::SCENARIO,
+    &failed_cleaning::SCENARIO,
     &late_events::SCENARIO,
     &skewed_splits::SCENARIO,
     &idle_and_finished_sources::SCENARIO,

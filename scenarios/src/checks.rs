@@ -75,9 +75,10 @@ pub fn all(job: &JobGraph) -> Vec<Box<dyn Check>> {
     vec![
         Box::new(Fencing::default()),
         Box::new(ConsistentCut::new(names.clone())),
+        // Lost state and a lost watermark mostly come together; the state is the cause.
+        Box::new(Restore::new(names.clone())),
         Box::new(Watermarks::new(job, names.clone())),
         Box::new(Timers::new(names.clone())),
-        Box::new(Restore::new(names.clone())),
         Box::new(TwoPhase::new(names.clone())),
         Box::new(KeyGroups::new(job, names.clone())),
         Box::new(References::new(names.clone())),

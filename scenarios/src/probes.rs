@@ -405,6 +405,19 @@ pub const UPLOAD_REFUSED: Probe = Probe::moment("upload_refused", |_, seen| {
     is_refused(seen, Operation::Put, "/data/", Effect::Before)
 });
 
+/// A file of a retired checkpoint could not be deleted.
+pub const DELETION_REFUSED: Probe = Probe::moment("deletion_refused", |_, seen| {
+    is_refused(seen, Operation::Delete, "/data/", Effect::Before)
+});
+
+/// An object of the job's log did not yield what it holds.
+pub const LOG_UNREADABLE: Probe = Probe::moment("log_unreadable", |_, seen| match seen {
+    Sighting::Incident(Incident::ObjectCorrupted { key, .. }) => key.contains("/log/"),
+    Sighting::Incident(_) | Sighting::Event(..) => {
+        is_refused(seen, Operation::Get, "/log/", Effect::Before)
+    }
+});
+
 /// A checkpoint was retired, and a node died before the next one began.
 pub const CRASHED_AFTER_RETIREMENT: Probe =
     Probe::moment("crashed_after_retirement", |progress, sighting| {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use floodmark::{CheckpointId, FileDigest, RuntimeEvent, SubtaskId, object_name};
+use floodmark::{CheckpointId, FileDigest, RuntimeEvent, SubtaskId, Term, object_name};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Check, Names};
@@ -18,6 +18,8 @@ pub struct References {
     /// What each complete checkpoint lists, until it is retired.
     retained: BTreeMap<CheckpointId, Vec<(SubtaskId, FileDigest)>>,
     newest: Option<CheckpointId>,
+    /// Files of terms before this one may be listed by what nobody could read.
+    spared_before: Term,
     /// Checkpoints that were retired and not announced as retained since.
     retired: BTreeSet<CheckpointId>,
     /// Checkpoints that may be retained without a word: their coordinator died after it had written
@@ -33,6 +35,7 @@ impl References {
             files: BTreeMap::new(),
             retained: BTreeMap::new(),
             newest: None,
+            spared_before: Term(0),
             retired: BTreeSet::new(),
             unannounced: BTreeSet::new(),
         }
@@ -64,10 +67,9 @@ impl References {
         let listed: BTreeSet<&str> =
             self.retained.values().flatten().map(|(_, file)| file.key.as_str()).collect();
         let is_garbage = |key: &str| {
-            let owner = object_name::parse_snapshot(key).map(|(_, checkpoint)| checkpoint);
-            owner < self.newest
-                && !listed.contains(key)
-                && owner.is_none_or(|owner| !self.unannounced.contains(&owner))
+            let Some((attempt, owner)) = object_name::parse_snapshot(key) else { return false };
+            let is_over = Some(owner) < self.newest && self.spared_before <= attempt.term;
+            is_over && !listed.contains(key) && !self.unannounced.contains(&owner)
         };
         self.files.keys().map(String::as_str).find(|key| is_garbage(key))
     }
@@ -95,7 +97,12 @@ impl Check for References {
                 self.retired.insert(*checkpoint);
                 Ok(())
             }
+            RuntimeEvent::LogEntryUnreadable { term, .. } => {
+                self.spared_before = *term;
+                Ok(())
+            }
             RuntimeEvent::TermTaken { .. } => {
+                self.spared_before = Term(0);
                 self.unannounced.append(&mut self.retired);
                 Ok(())
             }

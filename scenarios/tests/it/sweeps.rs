@@ -77,4 +77,9 @@ sweeps! {
     skewed_clocks
     empty_epochs
     sink_errors
+    flaky_recovery
+    failed_cleaning
+    skewed_splits
+    idle_and_finished_sources
+    reminders
 }
