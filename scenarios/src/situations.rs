@@ -14,7 +14,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use floodmark::{RuntimeEvent, platform::Observation as _};
-use floodmark_sim::Incident;
 use serde::{Deserialize, Serialize};
 
 use crate::Sighting;
@@ -57,22 +56,20 @@ fn notable(sighting: Sighting<'_>) -> Option<(&str, &'static str)> {
     match sighting {
         Sighting::Event(
             _,
-            RuntimeEvent::ChannelWatermark { .. }
+            RuntimeEvent::SplitWatermark { .. }
+            | RuntimeEvent::WatermarkEmitted { .. }
+            | RuntimeEvent::WatermarkSent { .. }
+            | RuntimeEvent::ChannelWatermark { .. }
             | RuntimeEvent::WatermarkAdvanced { .. }
-            | RuntimeEvent::RecordsCounted { .. },
+            | RuntimeEvent::TimerRegistered { .. }
+            | RuntimeEvent::TimerDeleted { .. }
+            | RuntimeEvent::TimerFired { .. }
+            | RuntimeEvent::ProcessingTimeReached { .. }
+            | RuntimeEvent::RecordsCounted { .. }
+            | RuntimeEvent::KeyGroupMet { .. },
         ) => None,
         Sighting::Event(node, event) => Some((node, event.label())),
-        Sighting::Incident(incident) => match incident {
-            Incident::Crashed { node } => Some((node, "crashed")),
-            Incident::Restarted { node } => Some((node, "restarted")),
-            Incident::FellAsleep { node } => Some((node, "fell_asleep")),
-            Incident::Woke { node } => Some((node, "woke")),
-            Incident::ClockJumped { node } => Some((node, "clock_jumped")),
-            Incident::FrameStruck { from, .. } => Some((from, "frame_struck")),
-            Incident::FrameHeld { from, .. } => Some((from, "frame_held")),
-            Incident::OperationStruck { node, .. } => Some((node, "operation_struck")),
-            Incident::OperationSlowed { node, .. } => Some((node, "operation_slowed")),
-        },
+        Sighting::Incident(incident) => Some((incident.node(), incident.label())),
     }
 }
 
@@ -142,6 +139,8 @@ pub(crate) fn share(part: u64, whole: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use floodmark_sim::Incident;
+
     use super::*;
 
     fn situations(runs: &[&[&'static str]], first_seed: u64) -> Situations {

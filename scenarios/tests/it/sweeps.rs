@@ -76,6 +76,9 @@ sweeps! {
     upload_errors
     single_checkpoint
     late_events
+    skewed_splits
+    idle_and_finished_sources
+    reminders
     skewed_clocks
     empty_epochs
     sink_errors
