@@ -15,9 +15,10 @@ use floodmark::{
 use floodmark_sim::{FaultPlan, LogEntry, RunError, RunOptions, Seed, Tape, World};
 
 use crate::{
-    Counts, Probe, Progress, Sighting,
+    Counts, Probe, Progress, Sighting, Situation,
     checks::{self, Check},
     jobs::Lines,
+    situations::Steps,
 };
 
 /// The node that coordinates.
@@ -108,6 +109,7 @@ pub(crate) struct Ending {
     pub(crate) event_count: u64,
     pub(crate) counts: Counts,
     pub(crate) reached: BTreeSet<&'static str>,
+    pub(crate) situations: BTreeSet<Situation>,
     pub(crate) tape: Tape,
     pub(crate) log: Vec<String>,
     /// Content of all objects under `output/`, by key.
@@ -136,6 +138,7 @@ struct Watch {
     progress: Progress,
     counts: Counts,
     reached: BTreeSet<&'static str>,
+    steps: Steps,
     /// How the job ended, once it has.
     ended: Option<Option<String>>,
 }
@@ -148,6 +151,7 @@ impl Watch {
             progress: Progress::new(job.graph()),
             counts: Counts::default(),
             reached: BTreeSet::new(),
+            steps: Steps::default(),
             ended: None,
         }
     }
@@ -161,6 +165,7 @@ impl Watch {
         }
         if !self.probes.is_empty() {
             self.progress.see(sighting);
+            self.steps.see(sighting);
         }
     }
 
@@ -228,6 +233,7 @@ impl Cluster {
             event_count: outcome.event_count,
             counts,
             reached: std::mem::take(&mut watch.reached),
+            situations: std::mem::take(&mut watch.steps).into_seen(),
             tape: outcome.tape,
             log: notable(&outcome.log),
             output,

@@ -1,3 +1,4 @@
 //! What the `floodmark` command can do, a file for each.
 
 pub(crate) mod bugs;
+pub(crate) mod sweep;

@@ -27,6 +27,7 @@ mod report;
 mod run;
 mod scenario;
 mod simulation;
+mod situations;
 pub mod sweep;
 
 pub use probes::{Probe, Sighting};
@@ -36,6 +37,7 @@ pub use report::{COMMIT, Counts, Failure, RunReport};
 pub use run::{RunOptions, Shape, run};
 pub use scenario::{Draw, Group, Scenario};
 pub use simulation::Simulation;
+pub use situations::{Seen, Situation, Situations};
 
 /// The example of the README, compiled with everything else.
 #[cfg(doctest)]

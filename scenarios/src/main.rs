@@ -5,28 +5,15 @@
 mod command;
 
 use std::{
-    ops::Range,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    thread,
 };
 
 use clap::{Parser, Subcommand};
-use command::bugs::BugsArguments;
+use command::{bugs::BugsArguments, sweep::SweepArguments};
 #[cfg(feature = "planted-bugs")]
 use floodmark::platform::{PlantedBug, plant};
-use floodmark_scenarios::{
-    ReplayFile, RunOptions, RunReport, Scenario, catalog, run,
-    sweep::{ScenarioSummary, SweepOptions, SweepSummary, Totals, distinct_failures, sweep},
-};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-/// Failures of a sweep that are printed in full.
-const SHOWN_FAILURE_COUNT: usize = 5;
-
-/// Where the recordings of failures go.
-const FAILURES: &str = "target/floodmark-failures";
+use floodmark_scenarios::{ReplayFile, RunOptions, RunReport, Scenario, catalog, run};
 
 #[derive(Parser)]
 #[command(
@@ -66,19 +53,7 @@ enum Command {
         json: bool,
     },
     /// Runs many seeds over all cores.
-    Sweep {
-        /// The scenarios; all of them if none is named.
-        scenarios: Vec<String>,
-        /// A count, or a range `A..B`.
-        #[arg(long, default_value = "100", value_parser = parse_seeds)]
-        seeds: Range<u64>,
-        /// Threads; one per core if not given.
-        #[arg(long)]
-        threads: Option<usize>,
-        /// One JSON object per scenario and per failure.
-        #[arg(long)]
-        json: bool,
-    },
+    Sweep(SweepArguments),
     /// Plants bugs that others shipped, one after the other, and shows how soon each is found.
     Bugs(BugsArguments),
     /// Repeats a recorded run from its file.
@@ -89,15 +64,6 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-}
-
-fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
-    let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
-    let range = match text.split_once("..") {
-        Some((start, end)) => number(start)?..number(end)?,
-        None => 0..number(text)?,
-    };
-    if range.is_empty() { Err(format!("{text:?} has no seed in it")) } else { Ok(range) }
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -119,15 +85,17 @@ fn main() -> ExitCode {
         Command::Run { scenario, seed, record, json } => {
             run_one(&scenario, seed, record.as_deref(), json)
         }
-        Command::Sweep { scenarios, seeds, threads, json } => {
-            sweep_all(&scenarios, seeds, threads, json)
-        }
+        Command::Sweep(arguments) => return exit(command::sweep::sweep(&arguments)),
         Command::Bugs(arguments) => command::bugs::bugs(&arguments),
         Command::Replay { file, json } => replay(&file, json),
     };
+    exit(result.map(|is_green| if is_green { ExitCode::SUCCESS } else { ExitCode::from(1) }))
+}
+
+/// Says what went wrong, if the command could not do what it was asked.
+fn exit(result: Result<ExitCode, String>) -> ExitCode {
     match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+        Ok(code) => code,
         Err(message) => {
             #[expect(clippy::print_stderr, reason = "this is the program's complaint")]
             {
@@ -218,131 +186,4 @@ fn replay(path: &Path, json: bool) -> Result<bool, String> {
         println!("  not the run that was recorded, which had the hash {}", file.hash);
     }
     Ok(report.failure.is_none())
-}
-
-fn sweep_all(
-    names: &[String],
-    seeds: Range<u64>,
-    threads: Option<usize>,
-    json: bool,
-) -> Result<bool, String> {
-    let scenarios = if names.is_empty() {
-        catalog::ALL.to_vec()
-    } else {
-        names.iter().map(|name| find(name)).collect::<Result<_, _>>()?
-    };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let options = SweepOptions { scenarios, seeds, thread_count: threads.unwrap_or(cores) };
-    let bar = progress_bar(&options, json);
-    let failed = AtomicU64::new(0);
-    let summary = sweep(&options, &AtomicBool::new(false), |report| {
-        if report.failure.is_some() {
-            let count = failed.fetch_add(1, Ordering::Relaxed) + 1;
-            bar.set_message(format!("{count} failed"));
-        }
-        bar.inc(1);
-    });
-    let elapsed = bar.elapsed().as_secs_f64();
-    bar.finish_and_clear();
-    let recordings = record_failures(&summary)?;
-    if json {
-        show_json(&options, &summary);
-    } else {
-        show_table(&options, &summary, elapsed);
-        show_failures(&summary, &recordings);
-    }
-    Ok(summary.is_green())
-}
-
-fn progress_bar(options: &SweepOptions, json: bool) -> ProgressBar {
-    let seed_count = options.seeds.end - options.seeds.start;
-    let bar = ProgressBar::new(seed_count * options.scenarios.len() as u64);
-    if json {
-        bar.set_draw_target(ProgressDrawTarget::hidden());
-    }
-    let template = "{bar:40} {pos}/{len} clusters, {per_sec}, {eta} to go {msg:.red}";
-    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
-    bar.set_style(style);
-    bar
-}
-
-/// Runs one seed of each kind of failure again, recording it.
-fn record_failures(summary: &SweepSummary) -> Result<Vec<PathBuf>, String> {
-    let mut paths = Vec::new();
-    for report in distinct_failures(&summary.failures).into_iter().take(SHOWN_FAILURE_COUNT) {
-        let options = RunOptions { is_recorded: true, ..RunOptions::default() };
-        let recorded = run(find(report.scenario)?, report.seed, &options);
-        let path = Path::new(FAILURES).join(format!("{}-{}.json", report.scenario, report.seed));
-        record(&recorded, &path)?;
-        paths.push(path);
-    }
-    Ok(paths)
-}
-
-fn show_json(options: &SweepOptions, summary: &SweepSummary) {
-    for scenario in &options.scenarios {
-        let Some(ScenarioSummary { run_count, totals, probes, unreached }) =
-            summary.scenarios.get(scenario.name)
-        else {
-            continue;
-        };
-        let failed = summary.failures.iter().filter(|report| report.scenario == scenario.name);
-        let failed_count = failed.count();
-        println!(
-            "{}",
-            serde_json::json!({
-                "scenario": scenario.name,
-                "ok": failed_count == 0 && unreached.is_empty(),
-                "runs": run_count,
-                "failed": failed_count,
-                "totals": totals,
-                "probes": probes,
-                "unreached": unreached,
-            })
-        );
-    }
-    summary.failures.iter().for_each(|report| println!("{}", report.to_json()));
-}
-
-fn show_table(options: &SweepOptions, summary: &SweepSummary, elapsed: f64) {
-    println!(
-        "{:18} {:>7} {:>7} {:>8} {:>10} {:>11} {:>10} {:>10}",
-        "scenario", "seeds", "failed", "faults", "recoveries", "checkpoints", "lines", "simulated"
-    );
-    let mut run_count = 0;
-    for scenario in &options.scenarios {
-        let Some(row) = summary.scenarios.get(scenario.name) else { continue };
-        let failed = summary.failures.iter().filter(|report| report.scenario == scenario.name);
-        let Totals { virtual_ms, faults, recoveries, checkpoints, lines, .. } = row.totals;
-        println!(
-            "{:18} {:>7} {:>7} {faults:>8} {recoveries:>10} {checkpoints:>11} {lines:>10} {:>8} s",
-            scenario.name,
-            row.run_count,
-            failed.count(),
-            virtual_ms / 1_000,
-        );
-        if !row.unreached.is_empty() {
-            println!("  no seed reached: {}", row.unreached.join(", "));
-        }
-        run_count += row.run_count;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-    let rate = run_count as f64 / elapsed.max(0.001);
-    println!("{run_count} clusters in {elapsed:.1} s, {rate:.0} a second");
-    if summary.is_green() {
-        println!("Every line of output was written exactly once, and every promise kept.");
-    }
-}
-
-fn show_failures(summary: &SweepSummary, recordings: &[PathBuf]) {
-    let distinct = distinct_failures(&summary.failures);
-    for report in distinct.iter().take(SHOWN_FAILURE_COUNT) {
-        println!("\n{report}");
-    }
-    if SHOWN_FAILURE_COUNT < distinct.len() {
-        println!("\n{} more kinds of failure", distinct.len() - SHOWN_FAILURE_COUNT);
-    }
-    for path in recordings {
-        println!("recorded: cargo run --release -- replay {}", path.display());
-    }
 }

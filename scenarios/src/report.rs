@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 use floodmark_sim::{FaultPlan, Tape};
 use serde::Serialize;
 
-use crate::Shape;
+use crate::{Shape, Situation};
 
 /// The end of a run.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct RunReport {
     pub counts: Counts,
     /// Names of the probes that were reached.
     pub reached: BTreeSet<&'static str>,
+    /// The situations that were reached.
+    pub situations: BTreeSet<Situation>,
     /// What went wrong, and when.
     pub faults: FaultPlan,
     /// Every choice that was made, if the run was recorded.
@@ -72,12 +74,16 @@ pub const COMMIT: &str = match option_env!("FLOODMARK_COMMIT") {
     None => "unknown",
 };
 
+/// Returns the command that runs a seed.
+pub(crate) fn command(scenario: &str, seed: u64) -> String {
+    let (features, plant) = planting();
+    format!("cargo run --release {features}-- run {scenario} --seed {seed}{plant}")
+}
+
 impl RunReport {
     /// Returns the command that repeats the run.
     pub fn command(&self) -> String {
-        let (features, plant) = planting();
-        let Self { scenario, seed, .. } = self;
-        format!("cargo run --release {features}-- run {scenario} --seed {seed}{plant}")
+        command(self.scenario, self.seed)
     }
 
     /// Returns the run as one JSON object.

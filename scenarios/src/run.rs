@@ -68,6 +68,7 @@ pub fn run(scenario: &'static Scenario, seed: u64, options: &RunOptions) -> RunR
         event_count: ending.event_count,
         counts: Counts { faults: faults.0.len() as u64, ..ending.counts },
         reached: ending.reached,
+        situations: ending.situations,
         faults,
         tape: ending.tape,
         failure: verdict.err(),

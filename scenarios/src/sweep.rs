@@ -1,21 +1,27 @@
 //! Many runs over all cores: every seed of every scenario, and what they reached together.
 
+mod failures;
+mod shard;
+mod summary;
+
+pub use failures::{FailedRun, FailureKind, Failures};
+pub use shard::Shard;
+pub use summary::{
+    MergeError, MixedCommits, PROBE_SEED_COUNT, Part, ScenarioSummary, SweepEnd, SweepSummary,
+    Totals,
+};
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
-use serde::Serialize;
-
-use crate::{RunOptions, RunReport, Scenario, run};
-
-/// Seeds from which on a probe that none of them reached is a failure.
-pub const PROBE_SEED_COUNT: u64 = 50;
+use crate::{COMMIT, RunOptions, RunReport, Scenario, run};
 
 /// One in so many seeds is run a second time, to see whether it does the same.
 const REPEAT_EVERY: u64 = 20;
@@ -24,90 +30,30 @@ const REPEAT_EVERY: u64 = 20;
 pub struct SweepOptions {
     /// The scenarios.
     pub scenarios: Vec<&'static Scenario>,
-    /// The seeds of each.
+    /// The seeds of each, before they are divided into shards.
     pub seeds: Range<u64>,
+    /// The part of the seeds that is run.
+    pub shard: Shard,
+    /// Real time after which no further run is begun.
+    pub time_budget: Option<Duration>,
     /// Threads; each runs one seed at a time.
     pub thread_count: usize,
 }
 
-/// What came of one scenario's seeds.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct ScenarioSummary {
-    /// Runs that ended, well or not.
-    pub run_count: u64,
-    /// Sums over all runs.
-    pub totals: Totals,
-    /// Probes in the order of the scenario, and the runs that reached each.
-    pub probes: Vec<(&'static str, u64)>,
-    /// Probes that should have been reached and were not.
-    pub unreached: Vec<&'static str>,
-}
-
-/// Sums over runs.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Totals {
-    /// Simulated milliseconds.
-    pub virtual_ms: u64,
-    /// Frames, timers, writes and other events of the simulated world.
-    pub events: u64,
-    /// Faults that were injected.
-    pub faults: u64,
-    /// Attempts that were started from a checkpoint.
-    pub recoveries: u64,
-    /// Checkpoints that were completed.
-    pub checkpoints: u64,
-    /// Output lines that were compared.
-    pub lines: u64,
-}
-
-/// What came of a sweep.
-#[derive(Debug, Default)]
-pub struct SweepSummary {
-    /// By scenario.
-    pub scenarios: BTreeMap<&'static str, ScenarioSummary>,
-    /// The runs that broke a promise, by scenario and seed.
-    pub failures: Vec<RunReport>,
-    /// Whether the sweep was stopped before its end.
-    pub is_partial: bool,
-}
-
-impl SweepSummary {
-    /// Returns whether every promise was kept and every probe reached.
-    pub fn is_green(&self) -> bool {
-        let mut scenarios = self.scenarios.values();
-        self.failures.is_empty() && scenarios.all(|scenario| scenario.unreached.is_empty())
+impl SweepOptions {
+    /// Returns how many runs that is, if there is time for all.
+    pub fn run_count(&self) -> u64 {
+        self.shard.seed_count(&self.seeds).saturating_mul(self.scenarios.len() as u64)
     }
 
-    fn add(&mut self, scenario: &'static Scenario, report: RunReport) {
-        let summary = self.scenarios.entry(scenario.name).or_insert_with(|| ScenarioSummary {
-            probes: scenario.must_reach.iter().map(|probe| (probe.name, 0)).collect(),
-            ..ScenarioSummary::default()
-        });
-        summary.run_count += 1;
-        let totals = &mut summary.totals;
-        totals.virtual_ms += u64::try_from(report.virtual_time.as_millis()).unwrap_or(u64::MAX);
-        totals.events += report.event_count;
-        totals.faults += report.counts.faults;
-        totals.recoveries += report.counts.recoveries;
-        totals.checkpoints += report.counts.checkpoints;
-        totals.lines += report.counts.lines;
-        for (name, count) in &mut summary.probes {
-            *count += u64::from(report.reached.contains(name));
-        }
-        if report.failure.is_some() {
-            self.failures.push(report);
-        }
-    }
-
-    fn finish(&mut self, is_partial: bool) {
-        self.is_partial = is_partial;
-        self.failures.sort_by_key(|report| (report.scenario, report.seed));
-        for summary in self.scenarios.values_mut() {
-            if PROBE_SEED_COUNT <= summary.run_count {
-                let unreached = summary.probes.iter().filter(|(_, count)| *count == 0);
-                summary.unreached = unreached.map(|(name, _)| *name).collect();
-            }
-        }
+    /// Returns the run at a place in the order of the sweep. Scenarios take turns, so that an early
+    /// stop has seen something of each.
+    fn run_at(&self, place: u64) -> Option<(&'static Scenario, u64)> {
+        let turn_count = self.scenarios.len() as u64;
+        let turn =
+            usize::try_from(place.checked_rem(turn_count)?).expect("there are few scenarios");
+        let seed = self.shard.seed(&self.seeds, place / turn_count)?;
+        Some((self.scenarios[turn], seed))
     }
 }
 
@@ -118,23 +64,16 @@ pub fn sweep(
     stop: &AtomicBool,
     on_run: impl Fn(&RunReport) + Sync,
 ) -> SweepSummary {
-    let seed_count = options.seeds.end.saturating_sub(options.seeds.start);
-    let total = seed_count * options.scenarios.len() as u64;
+    let deadline = options.time_budget.and_then(|budget| now().checked_add(budget));
+    let is_late = || deadline.is_some_and(|deadline| deadline <= now());
     let next = AtomicU64::new(0);
     let summary = Mutex::new(SweepSummary::default());
     thread::scope(|scope| {
         for _ in 0..options.thread_count.max(1) {
             scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if total <= index {
-                        return;
-                    }
-                    // Scenarios take turns, so that an early stop has seen something of each.
-                    let turn = index % options.scenarios.len() as u64;
-                    let turn = usize::try_from(turn).expect("there are few scenarios");
-                    let scenario = options.scenarios[turn];
-                    let seed = options.seeds.start + index / options.scenarios.len() as u64;
+                while !stop.load(Ordering::Relaxed) && !is_late() {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some((scenario, seed)) = options.run_at(place) else { return };
                     let is_repeated = seed.is_multiple_of(REPEAT_EVERY);
                     let report =
                         run(scenario, seed, &RunOptions { is_repeated, ..RunOptions::default() });
@@ -146,18 +85,27 @@ pub fn sweep(
         }
     });
     let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
-    summary.finish(stop.load(Ordering::Relaxed));
+    let begun = next.into_inner();
+    let (end, seeds) = if options.run_count() <= begun {
+        (SweepEnd::Complete, options.seeds.clone())
+    } else {
+        let last = begun.checked_sub(1).and_then(|place| options.run_at(place));
+        let start = options.seeds.start;
+        let is_stopped = stop.load(Ordering::Relaxed);
+        let end = if is_stopped { SweepEnd::Interrupted } else { SweepEnd::OutOfTime };
+        (end, start..last.map_or(start, |(_, seed)| seed + 1))
+    };
+    summary.finish(Part {
+        commit: COMMIT.to_owned(),
+        scenarios: options.scenarios.iter().map(|scenario| scenario.name.to_owned()).collect(),
+        seeds,
+        shard: options.shard,
+        end,
+    });
     summary
 }
 
-/// Returns the distinct reasons of failures: one report for each check of each scenario.
-pub fn distinct_failures(failures: &[RunReport]) -> Vec<&RunReport> {
-    let mut seen = BTreeSet::new();
-    failures
-        .iter()
-        .filter(|report| {
-            let check = report.failure.as_ref().map(|failure| failure.check.clone());
-            seen.insert((report.scenario, check))
-        })
-        .collect()
+#[expect(clippy::disallowed_methods, reason = "real time, measured outside of any simulation")]
+fn now() -> Instant {
+    Instant::now()
 }

@@ -34,6 +34,44 @@ pub enum Incident {
     DiskStruck { node: Arc<str>, name: String, harm: DiskHarm },
 }
 
+impl Incident {
+    /// Returns the name of what happened, the same for every occurrence.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Crashed { .. } => "crashed",
+            Self::Restarted { .. } => "restarted",
+            Self::FellAsleep { .. } => "fell_asleep",
+            Self::Woke { .. } => "woke",
+            Self::ClockJumped { .. } => "clock_jumped",
+            Self::FrameStruck { .. } => "frame_struck",
+            Self::FrameHeld { .. } => "frame_held",
+            Self::OperationStruck { .. } => "operation_struck",
+            Self::OperationSlowed { .. } => "operation_slowed",
+            Self::ObjectCorrupted { .. } => "object_corrupted",
+            Self::ListingStale { .. } => "listing_stale",
+            Self::DiskStruck { .. } => "disk_struck",
+        }
+    }
+
+    /// Returns the name of the node that it happened to; of a frame, its sender.
+    pub fn node(&self) -> &str {
+        match self {
+            Self::Crashed { node }
+            | Self::Restarted { node }
+            | Self::FellAsleep { node }
+            | Self::Woke { node }
+            | Self::ClockJumped { node }
+            | Self::FrameStruck { from: node, .. }
+            | Self::FrameHeld { from: node, .. }
+            | Self::OperationStruck { node, .. }
+            | Self::OperationSlowed { node, .. }
+            | Self::ObjectCorrupted { node, .. }
+            | Self::ListingStale { node, .. }
+            | Self::DiskStruck { node, .. } => node,
+        }
+    }
+}
+
 /// What becomes of a frame that a rule strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FrameFate {

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use floodmark_scenarios::{
     catalog,
-    sweep::{PROBE_SEED_COUNT, SweepOptions, sweep},
+    sweep::{PROBE_SEED_COUNT, Shard, SweepOptions, sweep},
 };
 
 /// Sweeps a scenario and demands that every promise was kept and every probe reached.
@@ -15,6 +15,8 @@ fn check(name: &str) {
         scenarios: vec![scenario],
         // Not the first seeds, which everybody looks at anyway.
         seeds: 1_000..1_000 + 2 * PROBE_SEED_COUNT,
+        shard: Shard::WHOLE,
+        time_budget: None,
         thread_count: 1,
     };
     let summary = sweep(&options, &AtomicBool::new(false), |_| {});
@@ -74,6 +76,9 @@ sweeps! {
     upload_errors
     single_checkpoint
     late_events
+    skewed_splits
+    idle_and_finished_sources
+    reminders
     skewed_clocks
     empty_epochs
     sink_errors
