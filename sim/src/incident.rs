@@ -24,6 +24,8 @@ pub enum Incident {
     FrameHeld { from: Arc<str>, to: Arc<str>, kind: &'static str },
     /// An operation on the object store did not end well.
     OperationStruck { node: Arc<str>, operation: Operation, key: String, effect: Effect },
+    /// A call to a system outside the cluster did not end well.
+    CallStruck { system: &'static str, operation: &'static str, effect: Effect },
     /// An operation on the object store took longer.
     OperationSlowed { node: Arc<str>, operation: Operation, key: String },
     /// A read of the object store yielded what is not there.

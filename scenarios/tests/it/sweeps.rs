@@ -62,6 +62,7 @@ sweeps! {
     crash_during_restore
     zombie_worker
     zombie_commit
+    zombie_cleanup
     coordinator_crash
     two_coordinators
     blackout
@@ -75,6 +76,13 @@ sweeps! {
     single_checkpoint
     late_events
     skewed_clocks
+    skewed_splits
+    idle_and_finished_sources
+    reminders
     empty_epochs
     sink_errors
+    forgetful_queue
+    transaction_timeout
+    outside_ledger
+    shared_directory
 }
