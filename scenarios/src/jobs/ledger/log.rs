@@ -129,7 +129,9 @@ impl TransactionLog {
             match transaction.state {
                 State::Prepared => transaction.state = State::Committed,
                 State::Committed if !planted!(CommitNotIdempotent) => {}
-                state => return Err(format!("transaction {name} is {state:?}, and not prepared")),
+                state @ (State::Open | State::Committed | State::Aborted) => {
+                    return Err(format!("transaction {name} is {state:?}, and not prepared"));
+                }
             }
             Ok(())
         })
