@@ -304,7 +304,11 @@ pub const ALL: &[Bug] = &[
         source: "risingwave#16058",
         mistake: "A source tells its queue that records are done with at the barrier, before a \
                   manifest covers them, and the queue forgets them.",
-        state: Due,
+        state: Planted {
+            bug: bug!(AcknowledgedTooEarly),
+            scenarios: &["forgetful_queue"],
+            checks: &["exactly_once"],
+        },
     },
     Bug {
         id: "M37",
@@ -452,21 +456,33 @@ pub const ALL: &[Bug] = &[
         id: "M58",
         source: "FLINK-35749, FLINK-5701",
         mistake: "An error of a write in the background is dropped.",
-        state: Due,
+        state: Planted {
+            bug: bug!(WriteErrorSwallowed),
+            scenarios: &["sink_errors", "outside_ledger"],
+            checks: &["errors", "exactly_once", "liveness", "two_phase"],
+        },
     },
     Bug {
         id: "M59",
         source: "FLINK-7784, FLINK-23839, FLINK-24131, FLINK-24773",
         mistake: "A commit that is refused, because its transaction timed out meanwhile, is \
                   noted and passed over.",
-        state: Due,
+        state: Planted {
+            bug: bug!(CommitFailureSwallowed),
+            scenarios: &["sink_errors", "outside_ledger"],
+            checks: &["two_phase", "errors"],
+        },
     },
     Bug {
         id: "M60",
         source: "FLINK-34554",
         mistake: "Open transactions of subtasks that no longer exist are left open, and readers \
                   wait behind them.",
-        state: Waiting { for_what: "rescaling" },
+        state: Planted {
+            bug: bug!(AbortsOwnOnly),
+            scenarios: &["outside_ledger"],
+            checks: &["liveness"],
+        },
     },
     Bug {
         id: "M62",
@@ -507,13 +523,21 @@ pub const ALL: &[Bug] = &[
         source: "arroyo#1027, arroyo#1125, arroyo#894",
         mistake: "A commit that had happened before the crash is an error when recovery repeats \
                   it.",
-        state: Due,
+        state: Planted {
+            bug: bug!(CommitNotIdempotent),
+            scenarios: &["sink_errors", "outside_ledger"],
+            checks: &["liveness", "two_phase"],
+        },
     },
     Bug {
         id: "M69",
         source: "KAFKA-9274, materialize#10876",
         mistake: "A commit whose answer is in doubt is repeated as if it had not happened.",
-        state: Due,
+        state: Planted {
+            bug: bug!(BlindRetry),
+            scenarios: &["sink_errors"],
+            checks: &["exactly_once"],
+        },
     },
     Bug {
         id: "M70",
@@ -582,6 +606,27 @@ pub const ALL: &[Bug] = &[
         state: Waiting { for_what: "rescaling" },
     },
     // Our own history, and what any such runtime must not do.
+    Bug {
+        id: "O1",
+        source: "file sink, before its parts were named after it",
+        mistake: "The name of a visible part does not contain its sink, so of two sinks in one \
+                  directory one takes the part of the other for its own.",
+        state: Planted {
+            bug: bug!(PartNamedWithoutSink),
+            scenarios: &["shared_directory"],
+            checks: &["exactly_once"],
+        },
+    },
+    Bug {
+        id: "O3",
+        source: "file sink, before a worker that slept was thought of",
+        mistake: "A worker that cleans up discards what newer attempts have staged.",
+        state: Planted {
+            bug: bug!(DiscardsNewerAttempts),
+            scenarios: &["zombie_cleanup"],
+            checks: &["liveness", "two_phase", "exactly_once"],
+        },
+    },
     Bug {
         id: "O4",
         source: "a network that loses frames",

@@ -16,6 +16,7 @@ pub mod empty_epochs;
 pub mod failed_cleaning;
 pub mod flaky_recovery;
 pub mod flights;
+pub mod forgetful_queue;
 pub mod idle_and_finished_sources;
 pub mod late_events;
 pub mod local_recovery;
@@ -24,17 +25,21 @@ pub mod lost_barrier;
 pub mod lost_notification;
 pub mod lost_trigger;
 pub mod manifest_in_doubt;
+pub mod outside_ledger;
 pub mod partition;
 pub mod reminders;
+pub mod shared_directory;
 pub mod single_checkpoint;
 pub mod sink_errors;
 pub mod skewed_clocks;
 pub mod skewed_splits;
 pub mod slow_store;
+pub mod transaction_timeout;
 pub mod two_coordinators;
 pub mod unruly_frames;
 pub mod upload_errors;
 pub mod worker_crash;
+pub mod zombie_cleanup;
 pub mod zombie_commit;
 pub mod zombie_worker;
 
@@ -59,6 +64,7 @@ pub const ALL: &[&Scenario] = &[
     &crash_during_restore::SCENARIO,
     &zombie_worker::SCENARIO,
     &zombie_commit::SCENARIO,
+    &zombie_cleanup::SCENARIO,
     &coordinator_crash::SCENARIO,
     &two_coordinators::SCENARIO,
     &blackout::SCENARIO,
@@ -79,6 +85,10 @@ pub const ALL: &[&Scenario] = &[
     &skewed_clocks::SCENARIO,
     &empty_epochs::SCENARIO,
     &sink_errors::SCENARIO,
+    &forgetful_queue::SCENARIO,
+    &transaction_timeout::SCENARIO,
+    &outside_ledger::SCENARIO,
+    &shared_directory::SCENARIO,
 ];
 
 /// Returns the scenario `name`.

@@ -17,7 +17,7 @@ use floodmark_sim::{FaultPlan, LogEntry, RunError, RunOptions, Seed, Tape, World
 use crate::{
     Counts, Probe, Progress, Sighting, Situation,
     checks::{self, Check},
-    jobs::Lines,
+    jobs::{Lines, outside::OutsideSystem},
     situations::Steps,
 };
 
@@ -82,6 +82,8 @@ pub(crate) struct Cluster {
     pub(crate) job: Job,
     /// Objects that exist before the job starts.
     pub(crate) objects: Vec<(String, Vec<u8>)>,
+    /// The system outside the cluster that the job talks to.
+    pub(crate) outside: Option<Arc<dyn OutsideSystem>>,
     pub(crate) worker_count: u16,
     /// Virtual time in which the job must end after everything has healed.
     pub(crate) finishes_within: Duration,
@@ -114,12 +116,17 @@ pub(crate) struct Ending {
     pub(crate) log: Vec<String>,
     /// Content of all objects under `output/`, by key.
     output: BTreeMap<String, Bytes>,
+    /// What readers of the system outside see, by name.
+    outside: BTreeMap<&'static str, Vec<String>>,
 }
 
 impl Ending {
     /// Returns the committed lines of some directories.
     pub(crate) fn lines(&self, directories: impl Iterator<Item = &'static str>) -> Lines {
         let lines_of = |directory: &str| {
+            if let Some(lines) = self.outside.get(directory) {
+                return lines.clone();
+            }
             let prefix = format!("{directory}/part-");
             let parts = self.output.iter().filter(|(key, _)| key.starts_with(&prefix));
             let lines = parts.flat_map(|(_, content)| {
@@ -224,7 +231,16 @@ impl Cluster {
             Ok((verdict, output)) => (verdict, output),
             Err(error) => (Err(error), BTreeMap::new()),
         };
-        let counts = Counts { lines: line_count(&output), ..watch.counts };
+        let outside: BTreeMap<_, _> = match &self.outside {
+            Some(outside) => {
+                outside.end();
+                outside.lines().into_iter().collect()
+            }
+            None => BTreeMap::new(),
+        };
+        let outside_count = outside.values().map(Vec::len).sum::<usize>() as u64;
+        let lines = line_count(&output) + outside_count;
+        let counts = Counts { lines, ..watch.counts };
         Ending {
             seed,
             result,
@@ -237,6 +253,7 @@ impl Cluster {
             tape: outcome.tape,
             log: notable(&outcome.log),
             output,
+            outside,
         }
     }
 
@@ -249,6 +266,9 @@ impl Cluster {
     ) -> (Result<(), RunError>, BTreeMap<String, Bytes>) {
         for (key, content) in &self.objects {
             world.preload(key, Bytes::from(content.clone()));
+        }
+        if let Some(outside) = &self.outside {
+            outside.begin(&world);
         }
         listen(&world, watch);
         self.start(&world);
@@ -310,7 +330,10 @@ impl Cluster {
                 .find_map(|check| check.on_end().err().map(|reason| (check.name(), reason)))
             {
                 Some((check, reason)) => failed(check, reason),
-                None => Ok(()),
+                None => match self.outside.as_ref().map_or(Ok(()), |outside| outside.verdict()) {
+                    Err((check, reason)) => failed(check, reason),
+                    Ok(()) => Ok(()),
+                },
             },
         }
     }

@@ -7,11 +7,15 @@
 
 pub mod flights;
 pub mod gauges;
+pub mod ledger;
+pub mod outside;
+pub mod purging_queue;
 pub mod reminders;
+pub mod shared_directory;
 pub mod transfers;
 pub mod word_count;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use floodmark::Environment;
 
@@ -61,6 +65,8 @@ pub struct PreparedJob {
     pub expected: Lines,
     /// A law that the actual output must fulfil on its own.
     pub law: fn(&Lines) -> Result<(), String>,
+    /// The system outside the cluster that the job talks to, if there is one.
+    pub outside: Option<Arc<dyn outside::OutsideSystem>>,
 }
 
 /// Demands nothing: the output is checked against the model alone.

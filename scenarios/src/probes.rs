@@ -491,3 +491,50 @@ pub const ZOMBIE_NOTIFIED: Probe = Probe::moment("zombie_notified", |progress, s
     };
     progress.attempt.is_some_and(|latest| *attempt < latest)
 });
+
+/// Returns whether a call to a system outside the cluster ends in a way.
+fn is_unanswered(sighting: Sighting<'_>, (whom, what): (&str, &str), how: Effect) -> bool {
+    let Sighting::Incident(Incident::CallStruck { system, operation, effect }) = sighting else {
+        return false;
+    };
+    *system == whom && *operation == what && *effect == how
+}
+
+/// The ledger committed a transaction and did not say so.
+pub const LEDGER_COMMIT_IN_DOUBT_AND_DONE: Probe =
+    Probe::moment("ledger_commit_in_doubt_and_done", |_, seen| {
+        is_unanswered(seen, ("ledger", "commit"), Effect::After)
+    });
+
+/// The ledger did not commit a transaction and did not say so.
+pub const LEDGER_COMMIT_IN_DOUBT_AND_NOT_DONE: Probe =
+    Probe::moment("ledger_commit_in_doubt_and_not_done", |_, seen| {
+        is_unanswered(seen, ("ledger", "commit"), Effect::Never)
+    });
+
+/// The ledger refused to prepare a transaction.
+pub const LEDGER_REFUSED: Probe = Probe::moment("ledger_refused", |_, seen| {
+    is_unanswered(seen, ("ledger", "prepare"), Effect::Before)
+});
+
+/// An attempt failed because an epoch could not be made ready to commit.
+pub const PRECOMMIT_FAILED: Probe = Probe::event(
+    "precommit_failed",
+    |event| matches!(event, RuntimeEvent::AttemptFailed { reason, .. } if reason.contains("is aborted")),
+);
+
+/// The queue did not say whether it has forgotten what was acknowledged.
+pub const QUEUE_ACKNOWLEDGEMENT_IN_DOUBT: Probe =
+    Probe::moment("queue_acknowledgement_in_doubt", |_, seen| {
+        [Effect::After, Effect::Never, Effect::Later]
+            .iter()
+            .any(|effect| is_unanswered(seen, ("queue", "acknowledge"), *effect))
+    });
+
+/// A subtask that has a successor was restored, and has cleaned up.
+pub const ZOMBIE_STARTED: Probe = Probe::moment("zombie_started", |progress, sighting| {
+    let Sighting::Event(_, RuntimeEvent::SubtaskStarted { attempt, .. }) = sighting else {
+        return false;
+    };
+    progress.attempt.is_some_and(|latest| *attempt < latest)
+});

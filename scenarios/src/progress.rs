@@ -134,6 +134,7 @@ impl Progress {
             Incident::ClockJumped { .. }
             | Incident::FrameHeld { .. }
             | Incident::OperationStruck { .. }
+            | Incident::CallStruck { .. }
             | Incident::OperationSlowed { .. }
             | Incident::ObjectCorrupted { .. }
             | Incident::ListingStale { .. }

@@ -96,6 +96,7 @@ fn cluster(scenario: &Scenario, seed: u64, prepared: &PreparedJob, shape: &Shape
     Cluster {
         job: job.expect("the jobs of scenarios are well-formed"),
         objects: prepared.objects.clone(),
+        outside: prepared.outside.clone(),
         worker_count: shape.worker_count.unwrap_or(scenario.worker_count),
         finishes_within: scenario.finishes_within,
         standby_after: scenario.standby_after.map(|draw| draw(seed)),

@@ -140,6 +140,7 @@ impl<T: Data> Simulation<T> {
         let cluster = Cluster {
             job,
             objects: self.objects.clone().into_iter().collect(),
+            outside: None,
             worker_count: WORKER_COUNT,
             finishes_within: Duration::from_secs(60),
             standby_after: None,

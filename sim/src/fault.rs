@@ -68,6 +68,15 @@ pub struct StoreSelector {
     pub key_part: Option<String>,
 }
 
+/// Calls to systems outside the cluster. What is not named matches everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallSelector {
+    /// Who is called.
+    pub system: Option<String>,
+    /// What is asked for.
+    pub operation: Option<String>,
+}
+
 /// An operation on the object store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
@@ -144,6 +153,8 @@ pub enum Fault {
     Drift { node: String, ppm: i32 },
     /// Operations on the object store fail, at most `limit` of them.
     StoreError { store: StoreSelector, effect: Effect, per_mille: u16, limit: u32, lasts: Duration },
+    /// Calls to systems outside the cluster fail, at most `limit` of them.
+    CallError { call: CallSelector, effect: Effect, per_mille: u16, limit: u32, lasts: Duration },
     /// Operations on the object store take longer.
     StoreSlow { store: StoreSelector, extra: Duration, lasts: Duration },
     /// Reads of the object store yield content with one byte changed, at most `limit` of them.
@@ -236,6 +247,13 @@ impl fmt::Display for DiskSelector {
     }
 }
 
+impl fmt::Display for CallSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operation = self.operation.as_deref().unwrap_or("any");
+        write!(f, "{operation} calls to {}", self.system.as_deref().unwrap_or("any system"))
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -268,6 +286,9 @@ impl fmt::Display for Fault {
             Self::Drift { node, ppm } => write!(f, "the clock of {node} drifts by {ppm} ppm"),
             Self::StoreError { store, effect, per_mille, limit, lasts } => {
                 write!(f, "{per_mille} ‰ of {store} {effect} for {lasts:?}, at most {limit}")
+            }
+            Self::CallError { call, effect, per_mille, limit, lasts } => {
+                write!(f, "{per_mille} ‰ of {call} {effect} for {lasts:?}, at most {limit}")
             }
             Self::StoreSlow { store, extra, lasts } => {
                 write!(f, "{store} take {extra:?} longer for {lasts:?}")

@@ -24,6 +24,8 @@ pub enum Incident {
     FrameHeld { from: Arc<str>, to: Arc<str>, kind: &'static str },
     /// An operation on the object store did not end well.
     OperationStruck { node: Arc<str>, operation: Operation, key: String, effect: Effect },
+    /// A call to a system outside the cluster did not end well.
+    CallStruck { system: &'static str, operation: &'static str, effect: Effect },
     /// An operation on the object store took longer.
     OperationSlowed { node: Arc<str>, operation: Operation, key: String },
     /// A read of the object store yielded what is not there.
@@ -46,6 +48,7 @@ impl Incident {
             Self::FrameStruck { .. } => "frame_struck",
             Self::FrameHeld { .. } => "frame_held",
             Self::OperationStruck { .. } => "operation_struck",
+            Self::CallStruck { .. } => "call_struck",
             Self::OperationSlowed { .. } => "operation_slowed",
             Self::ObjectCorrupted { .. } => "object_corrupted",
             Self::ListingStale { .. } => "listing_stale",
@@ -53,7 +56,8 @@ impl Incident {
         }
     }
 
-    /// Returns the name of the node that it happened to; of a frame, its sender.
+    /// Returns the name of the node that it happened to: of a frame its sender, of a
+    /// call the system that was called.
     pub fn node(&self) -> &str {
         match self {
             Self::Crashed { node }
@@ -68,6 +72,7 @@ impl Incident {
             | Self::ObjectCorrupted { node, .. }
             | Self::ListingStale { node, .. }
             | Self::DiskStruck { node, .. } => node,
+            Self::CallStruck { system, .. } => system,
         }
     }
 }

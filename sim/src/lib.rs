@@ -32,6 +32,7 @@ mod link;
 mod machine;
 mod network;
 mod node;
+mod outside;
 mod panics;
 mod rule;
 mod run;
@@ -44,12 +45,13 @@ pub use choice::{RecordedChoice, Tape};
 pub use chronicle::{Chronicle, FrameId, Happening, What};
 pub use disk::DiskFate;
 pub use fault::{
-    Direction, DiskSelector, Effect, EventSelector, Fault, FaultPlan, LinkSelector, Operation,
-    PlannedFault, StoreSelector, When,
+    CallSelector, Direction, DiskSelector, Effect, EventSelector, Fault, FaultPlan, LinkSelector,
+    Operation, PlannedFault, StoreSelector, When,
 };
 pub use incident::{DiskHarm, FrameFate, Incident};
 pub use network::LinkProfile;
 pub use node::NodeId;
+pub use outside::CallError;
 
 pub use run::{Outcome, RunError, RunOptions, Seed, run};
 pub use store::StoreEffect;

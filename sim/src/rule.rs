@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    Direction, DiskHarm, DiskSelector, Effect, FrameFate, LinkSelector, NodeId, Operation,
-    StoreSelector, choice::Choices,
+    CallSelector, Direction, DiskHarm, DiskSelector, Effect, FrameFate, LinkSelector, NodeId,
+    Operation, StoreSelector, choice::Choices,
 };
 
 /// What a lasting fault does.
@@ -19,6 +19,7 @@ pub(crate) enum Rule {
     StoreCorruption { store: StoreSelector, per_mille: u16, left: u32 },
     StaleListing(StoreSelector, Duration),
     Disk { harm: DiskHarm, disk: DiskSelector, per_mille: u16, left: u32 },
+    CallError { call: CallSelector, effect: Effect, per_mille: u16, left: u32 },
 }
 
 /// The rules in force, by the number of their fault.
@@ -65,6 +66,15 @@ pub(crate) enum DiskOperation {
     Other,
 }
 
+/// A call to a system outside the cluster, as rules see it.
+#[derive(Clone, Copy)]
+pub(crate) struct CallView {
+    pub(crate) system: &'static str,
+    pub(crate) operation: &'static str,
+    /// The system, for choices.
+    pub(crate) actor: u64,
+}
+
 impl<'a> FrameView<'a> {
     /// Returns the same frame on the way back.
     pub(crate) fn back(self) -> Self {
@@ -103,6 +113,7 @@ impl Rules {
             | Rule::StoreSlow(..)
             | Rule::StoreCorruption { .. }
             | Rule::StaleListing(..)
+            | Rule::CallError { .. }
             | Rule::Disk { .. } => false,
         })
     }
@@ -124,6 +135,7 @@ impl Rules {
             | Rule::StoreSlow(..)
             | Rule::StoreCorruption { .. }
             | Rule::StaleListing(..)
+            | Rule::CallError { .. }
             | Rule::Disk { .. } => false,
         })
     }
@@ -166,6 +178,26 @@ impl Rules {
             if 0 < *left
                 && store.matches(view)
                 && choices.per_mille("store_fate", view.actor, *per_mille)
+            {
+                *left -= 1;
+                return Some(*effect);
+            }
+        }
+        None
+    }
+
+    /// Decides whether a call fails, and how.
+    pub(crate) fn failure_of_call(
+        &mut self,
+        view: CallView,
+        choices: &mut Choices,
+    ) -> Option<Effect> {
+        for rule in self.rules.values_mut() {
+            let Rule::CallError { call, effect, per_mille, left } = rule else { continue };
+            if 0 < *left
+                && is_named(&call.system, view.system)
+                && is_named(&call.operation, view.operation)
+                && choices.per_mille("call_fate", view.actor, *per_mille)
             {
                 *left -= 1;
                 return Some(*effect);

@@ -5,11 +5,14 @@ use std::{
     task::{Context, Poll},
 };
 
-use floodmark_model::{Barrier, ChannelId, Element, Timestamp};
+use floodmark_model::{Barrier, ChannelId, CheckpointId, Element, Timestamp};
 use floodmark_platform::Machine;
 use floodmark_state::{Data, Snapshot};
 
-use crate::{ChannelReceiver, Error, Gate, InputEnd, Push, Stage, chain::OpenContext};
+use crate::{
+    ChannelReceiver, Error, Gate, InputEnd, Push, Stage,
+    chain::{Commit, OpenContext},
+};
 
 /// The input side of a subtask, without the type of its records.
 pub trait Head: Send {
@@ -32,6 +35,11 @@ pub trait Head: Send {
     ///
     /// When an epoch cannot be made ready to commit.
     fn on_barrier(&mut self, barrier: Barrier, snapshot: &mut Snapshot) -> Result<(), Error>;
+
+    /// Hears that a checkpoint is complete, and adds what is to be committed to `commits`.
+    fn on_complete(&mut self, checkpoint: CheckpointId, commits: &mut Vec<Commit>) {
+        self.chain().on_complete(checkpoint, commits);
+    }
 
     /// Adds the positions of the input and the chain's state to `snapshot`, and does nothing else.
     fn freeze(&mut self, snapshot: &mut Snapshot);

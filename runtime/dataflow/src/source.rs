@@ -1,12 +1,13 @@
 //! Sources: where records enter, and positions to which they can go back.
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
 
 use floodmark_model::{
-    Attempt, Barrier, Batch, ChannelId, Record, RuntimeEvent, SubtaskId, Timestamp,
+    Attempt, Barrier, Batch, ChannelId, CheckpointId, Record, RuntimeEvent, SubtaskId, Timestamp,
 };
 use floodmark_platform::{BoxFuture, Machine, planted};
 use floodmark_state::{Data, Snapshot, freeze_value};
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     BoxError, Error, Push, Split, Stage,
-    chain::OpenContext,
+    chain::{Commit, OpenContext},
     head::{Head, Input},
 };
 
@@ -51,6 +52,15 @@ pub trait SplitReader<S: Source>: Send {
 
     /// Returns the split, positioned behind the last value that was returned.
     fn position(&self) -> S::Split;
+
+    /// Hears that a checkpoint with this position is complete: no restart will ever go back behind
+    /// it. What lies before it may be acknowledged to a system that forgets what was acknowledged.
+    ///
+    /// Heard once or more often per checkpoint, also after the end of the split, and also when the
+    /// job restarts from the checkpoint; not of every checkpoint, since the word of it may be lost.
+    fn on_checkpoint_complete(&mut self, position: &S::Split) {
+        let _ = position;
+    }
 }
 
 /// The head of a subtask that reads from a source.
@@ -65,12 +75,15 @@ pub struct SourceHead<S: Source> {
     splits: Vec<SplitState<S>>,
     /// The split that is asked first the next time.
     next: usize,
+    /// Positions of the splits at barriers whose checkpoints may still complete, oldest first.
+    unconfirmed: VecDeque<(CheckpointId, Vec<S::Split>)>,
     chain: Box<dyn Push<S::Out>>,
 }
 
-enum SplitState<S: Source> {
-    Open(Box<dyn SplitReader<S>>),
-    Ended(S::Split),
+struct SplitState<S: Source> {
+    reader: Box<dyn SplitReader<S>>,
+    /// Whether the reader yields nothing more. It still hears of checkpoints.
+    has_ended: bool,
 }
 
 /// How far a split was read, as a snapshot keeps it. One that has ended is not opened again.
@@ -89,16 +102,27 @@ impl<S: Source> SourceHead<S> {
         (index, parallelism): (u16, u16),
         chain: Box<dyn Push<S::Out>>,
     ) -> Self {
-        let (reader, splits, next) = (None, Vec::new(), 0);
-        Self { name, source, machine, parallelism, index, reader, splits, next, chain }
+        let (reader, splits, unconfirmed, next) = (None, Vec::new(), VecDeque::new(), 0);
+        Self { name, source, machine, parallelism, index, reader, splits, next, unconfirmed, chain }
+    }
+
+    fn positions(&self) -> Vec<S::Split> {
+        self.splits.iter().map(|split| split.reader.position()).collect()
     }
 
     fn freeze_positions(&self, snapshot: &mut Snapshot) {
-        let positions = self.splits.iter().map(|split| match split {
-            SplitState::Open(reader) => Progress::At(reader.position()),
-            SplitState::Ended(position) => Progress::Ended(position.clone()),
+        let progress = self.splits.iter().map(|SplitState { reader, has_ended }| {
+            let position = reader.position();
+            if *has_ended { Progress::Ended(position) } else { Progress::At(position) }
         });
-        snapshot.add(freeze_value(&self.name, "splits", positions.collect::<Vec<_>>()));
+        snapshot.add(freeze_value(&self.name, "splits", progress.collect::<Vec<_>>()));
+    }
+
+    /// Tells the readers that nobody goes back behind `positions`.
+    fn confirm(&mut self, positions: &[S::Split]) {
+        for (split, position) in self.splits.iter_mut().zip(positions) {
+            split.reader.on_checkpoint_complete(position);
+        }
     }
 
     /// Opens the chain. Every split counts from now on, also those that have no records yet.
@@ -106,7 +130,7 @@ impl<S: Source> SourceHead<S> {
         let (attempt, subtask, restored) = (cx.attempt, cx.subtask, cx.checkpoint);
         self.reader = Some((attempt, subtask));
         let count = |count: usize| u32::try_from(count).expect("splits fit into memory");
-        let ended = self.splits.iter().filter(|split| matches!(split, SplitState::Ended(_)));
+        let ended = self.splits.iter().filter(|split| split.has_ended);
         self.machine.observe(|| RuntimeEvent::SplitsAssigned {
             attempt,
             subtask,
@@ -117,7 +141,7 @@ impl<S: Source> SourceHead<S> {
         cx.split_count = Some(self.splits.len());
         self.chain.open(cx)?;
         for index in 0..self.splits.len() {
-            if matches!(self.splits[index], SplitState::Ended(_)) {
+            if self.splits[index].has_ended {
                 self.end(index)?;
             }
         }
@@ -146,6 +170,7 @@ impl<S: Source> Head for SourceHead<S> {
         Box::pin(async move {
             let restored =
                 cx.restored.take_value::<Vec<Progress<S::Split>>>(&self.name, "splits")?;
+            let is_restored = restored.is_some();
             let splits = match restored {
                 Some(splits) => splits,
                 None => {
@@ -156,10 +181,21 @@ impl<S: Source> Head for SourceHead<S> {
                 }
             };
             let open = |split| match split {
-                Progress::At(split) => SplitState::Open(self.source.read(&self.machine, split)),
-                Progress::Ended(split) => SplitState::Ended(split),
+                Progress::At(split) => (split, false),
+                // Nothing is asked of its reader any more; it hears of checkpoints.
+                Progress::Ended(split) => (split, true),
             };
-            self.splits = splits.into_iter().map(open).collect();
+            let splits = splits.into_iter().map(open);
+            self.splits = splits
+                .map(|(split, has_ended)| SplitState {
+                    reader: self.source.read(&self.machine, split),
+                    has_ended,
+                })
+                .collect();
+            if is_restored {
+                // Those who were to be told that the checkpoint is complete may have died before.
+                self.confirm(&self.positions());
+            }
             self.open_chain(cx)
         })
     }
@@ -168,12 +204,15 @@ impl<S: Source> Head for SourceHead<S> {
         let mut has_open = false;
         for step in 0..self.splits.len() {
             let index = (self.next + step) % self.splits.len();
-            let SplitState::Open(reader) = &mut self.splits[index] else { continue };
+            let split = &mut self.splits[index];
+            if split.has_ended {
+                continue;
+            }
             has_open = true;
-            let Poll::Ready(values) = reader.poll_next(cx) else { continue };
+            let Poll::Ready(values) = split.reader.poll_next(cx) else { continue };
             match values.map_err(|source| Self::error(&self.name, source))? {
                 None => {
-                    self.splits[index] = SplitState::Ended(reader.position());
+                    split.has_ended = true;
                     self.end(index)?;
                 }
                 Some(values) => {
@@ -192,11 +231,27 @@ impl<S: Source> Head for SourceHead<S> {
 
     fn on_barrier(&mut self, barrier: Barrier, snapshot: &mut Snapshot) -> Result<(), Error> {
         self.freeze_positions(snapshot);
+        let positions = self.positions();
+        if planted!(AcknowledgedTooEarly) {
+            self.confirm(&positions);
+        }
+        self.unconfirmed.push_back((barrier.checkpoint, positions));
         if planted!(RecordBetweenSnapshotAndBarrier) {
             // What comes first is emitted; anything else comes again.
             let _ = self.poll_advance(&mut Context::from_waker(Waker::noop()));
         }
         self.chain.on_barrier(barrier, snapshot)
+    }
+
+    fn on_complete(&mut self, checkpoint: CheckpointId, commits: &mut Vec<Commit>) {
+        let mut complete = None;
+        while self.unconfirmed.front().is_some_and(|(epoch, _)| *epoch <= checkpoint) {
+            complete = self.unconfirmed.pop_front().filter(|(epoch, _)| *epoch == checkpoint);
+        }
+        if let Some((_, positions)) = complete {
+            self.confirm(&positions);
+        }
+        self.chain.on_complete(checkpoint, commits);
     }
 
     fn freeze(&mut self, snapshot: &mut Snapshot) {
@@ -205,7 +260,7 @@ impl<S: Source> Head for SourceHead<S> {
     }
 
     fn has_ended(&self) -> bool {
-        self.splits.iter().all(|split| matches!(split, SplitState::Ended(_)))
+        self.splits.iter().all(|split| split.has_ended)
     }
 
     fn block(&mut self, _: usize) {

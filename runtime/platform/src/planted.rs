@@ -100,6 +100,8 @@ mod switch {
         EndlessAlignment,
         /// M32: records that wait in a batch leave after the barrier that follows them.
         FlushAfterBarrier,
+        /// M35: a source acknowledges its input at the barrier, before the checkpoint is complete.
+        AcknowledgedTooEarly,
         /// M41: the position of a file is what was fetched, not what was handed on.
         OffsetInWrongUnits,
         /// M44: a split takes part in the watermark only from its first record on.
@@ -118,10 +120,20 @@ mod switch {
         WatermarkComparedAsBytes,
         /// M55: an idle channel holds event time back like any other.
         IdleHoldsBack,
+        /// M58: the error of a write in the background is dropped.
+        WriteErrorSwallowed,
+        /// M59: a commit that fails is noted and passed over.
+        CommitFailureSwallowed,
+        /// M60: only transactions of the attempt itself are aborted, and there are none yet.
+        AbortsOwnOnly,
         /// M62: restored transactions belong to no checkpoint.
         CommittablesRenumbered,
         /// M64: an epoch without records does not keep what was prepared before it.
         EmptyEpochForgotten,
+        /// M67: committing what has been committed is an error.
+        CommitNotIdempotent,
+        /// M69: a commit in doubt is done once more, under another name.
+        BlindRetry,
         /// M70: a worker that was given up goes on, and commits what it is told to.
         ZombieCommits,
         /// M71: a snapshot shares its state with the records that follow the barrier.
@@ -130,6 +142,10 @@ mod switch {
         SharedLocalPath,
         /// M73: records are routed by their hash, and not by their key group.
         RoutingHashDiffers,
+        /// O1: the name of a visible part does not contain its sink.
+        PartNamedWithoutSink,
+        /// O3: what newer attempts have staged is discarded as well.
+        DiscardsNewerAttempts,
         /// O4: a frame that is missing is passed over.
         GapAccepted,
         /// O5: a frame that comes twice is taken twice.

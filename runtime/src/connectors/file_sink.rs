@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use floodmark_dataflow::{BoxError, SinkContext, TransactionId, TwoPhaseCommit, Work};
 use floodmark_model::{Record, RuntimeEvent};
-use floodmark_platform::{Machine, StoreError};
+use floodmark_platform::{Machine, StoreError, planted};
 use serde::{Deserialize, Serialize};
 
 use super::pace::error;
@@ -71,11 +71,15 @@ impl<T: Send + Sync + 'static> TwoPhaseCommit<T> for FileSink<T> {
         let part = Part {
             staged: format!("{}/{name}", self.staging(cx)?),
             // The uid sets apart the sinks of a job that share a directory.
-            visible: format!(
-                "{}/part-{}-{index:05}-{name}",
-                object_key(&self.directory)?,
-                cx.uid.replace('/', "-"),
-            ),
+            visible: if planted!(PartNamedWithoutSink) {
+                format!("{}/part-{index:05}-{name}", object_key(&self.directory)?)
+            } else {
+                format!(
+                    "{}/part-{}-{index:05}-{name}",
+                    object_key(&self.directory)?,
+                    cx.uid.replace('/', "-"),
+                )
+            },
         };
         Ok(OpenPart { part, content: Vec::new() })
     }
@@ -119,6 +123,14 @@ async fn publish(machine: Machine, part: Part) -> Result<(), BoxError> {
         Ok(content) => {
             match machine.object_store().put_if_absent(&visible, content.clone()).await {
                 Ok(()) => {}
+                Err(StoreError::AlreadyExists { .. }) if planted!(PartNamedWithoutSink) => {}
+                Err(error @ StoreError::AlreadyExists { .. }) if planted!(CommitNotIdempotent) => {
+                    return Err(error.into());
+                }
+                Err(StoreError::InDoubt { .. }) if planted!(BlindRetry) => {
+                    let another = format!("{visible}-again");
+                    machine.object_store().put(&another, content.clone()).await?;
+                }
                 Err(StoreError::AlreadyExists { .. }) => {
                     check_ours(&machine, &visible, &content).await?;
                 }
@@ -127,8 +139,8 @@ async fn publish(machine: Machine, part: Part) -> Result<(), BoxError> {
         }
         // The staged copy is deleted only after the visible one is there.
         Err(StoreError::NotFound { .. }) => match machine.object_store().get(&visible).await {
-            Ok(_) => return Ok(()),
-            Err(StoreError::NotFound { .. }) => {
+            Ok(_) if !planted!(CommitNotIdempotent) => return Ok(()),
+            Ok(_) | Err(StoreError::NotFound { .. }) => {
                 return Err(error(format!("the prepared part {staged:?} is lost")));
             }
             Err(error) => return Err(error.into()),
@@ -164,7 +176,8 @@ async fn discard_others(
     // What a newer attempt staged is not ours to judge: this may be a worker that slept.
     let ours = format!("{staging}/{:06}-{:06}", attempt.term.0, attempt.number);
     for entry in cx.machine.object_store().list(&staging).await? {
-        if entry.key < ours && !kept.contains(&entry.key) {
+        let is_older = entry.key < ours || planted!(DiscardsNewerAttempts);
+        if is_older && !kept.contains(&entry.key) {
             cx.machine.object_store().delete(&entry.key).await?;
             let transaction = entry.key;
             cx.machine.observe(|| RuntimeEvent::TransactionAborted {

@@ -30,12 +30,19 @@ pub const SCENARIO: Scenario = Scenario {
         let fail = |name: &str, part: &str, operation| {
             let index = draw.below(&format!("{name} effect"), 5);
             let key_part = Some(part.to_owned());
+            // Some last longer than the sink's patience, so that the attempt has to fail.
+            let is_long = draw.percent(&format!("{name} is long"), 30);
+            let limit = 1 + u32::try_from(draw.below(&format!("{name} limit"), 8)).expect("few");
             let fault = Fault::StoreError {
                 store: StoreSelector { operation: Some(operation), key_part, node: None },
                 effect: effects[usize::try_from(index).expect("below 5")],
-                per_mille: 700,
-                limit: 1 + u32::try_from(draw.below(&format!("{name} limit"), 8)).expect("few"),
-                lasts: draw.millis(&format!("{name} lasts"), 300, 3_000),
+                per_mille: if is_long { 1_000 } else { 700 },
+                limit: if is_long { 200 } else { limit },
+                lasts: if is_long {
+                    Duration::from_secs(5)
+                } else {
+                    draw.millis(&format!("{name} lasts"), 300, 3_000)
+                },
             };
             at(draw.millis(name, 100, 3_500), fault)
         };

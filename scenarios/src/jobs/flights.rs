@@ -139,6 +139,7 @@ fn prepare(input: &Input) -> PreparedJob {
         build: Box::new(move |env| build(env, INPUT, "output", Some(rate))),
         expected: expected(&rows),
         law: no_law,
+        outside: None,
     }
 }
 

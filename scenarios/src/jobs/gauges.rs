@@ -205,6 +205,7 @@ fn prepare_skewed(input: &Input) -> PreparedJob {
         }),
         expected: BTreeMap::from([(OUTPUT, expected)]),
         law: no_law,
+        outside: None,
     }
 }
 
@@ -231,6 +232,7 @@ fn prepare_idle(input: &Input) -> PreparedJob {
         }),
         expected: BTreeMap::from([(OUTPUT, expected)]),
         law: no_law,
+        outside: None,
     }
 }
 

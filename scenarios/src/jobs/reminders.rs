@@ -93,6 +93,7 @@ fn prepare(input: &Input) -> PreparedJob {
         expected: BTreeMap::from([(OUTPUT, expected(seed, &indices))]),
         build: Box::new(move |env| build(env, seed, &indices)),
         law: no_law,
+        outside: None,
     }
 }
 

@@ -98,6 +98,7 @@ fn prepare(input: &Input) -> PreparedJob {
         expected: BTreeMap::from([(OUTPUT, expected(seed, &indices))]),
         build: Box::new(move |env| build(env, seed, &indices)),
         law: money_is_conserved,
+        outside: None,
     }
 }
 

@@ -47,6 +47,7 @@ fn prepare(input: &Input) -> PreparedJob {
         expected: BTreeMap::from([(OUTPUT, expected(seed, &lines))]),
         build: Box::new(move |env| build(env, seed, &lines)),
         law: no_law,
+        outside: None,
     }
 }
 

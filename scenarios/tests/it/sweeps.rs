@@ -64,6 +64,7 @@ sweeps! {
     crash_during_restore
     zombie_worker
     zombie_commit
+    zombie_cleanup
     coordinator_crash
     two_coordinators
     blackout
@@ -84,7 +85,8 @@ sweeps! {
     sink_errors
     flaky_recovery
     failed_cleaning
-    skewed_splits
-    idle_and_finished_sources
-    reminders
+    forgetful_queue
+    transaction_timeout
+    outside_ledger
+    shared_directory
 }

@@ -244,6 +244,10 @@ impl World {
                 let rule = Rule::StoreError { store, effect, per_mille, left: limit };
                 self.rule(number, rule, lasts).await;
             }
+            Fault::CallError { call, effect, per_mille, limit, lasts } => {
+                let rule = Rule::CallError { call, effect, per_mille, left: limit };
+                self.rule(number, rule, lasts).await;
+            }
             Fault::StoreSlow { store, extra, lasts } => {
                 self.rule(number, Rule::StoreSlow(store, extra), lasts).await;
             }
