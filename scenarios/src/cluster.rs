@@ -15,7 +15,8 @@ use floodmark::{
 use floodmark_sim::{FaultPlan, LogEntry, RunError, RunOptions, Seed, Tape, World};
 
 use crate::{
-    Counts, Probe, Progress, Sighting, Situation,
+    Account, Counts, Probe, Progress, Sighting, Situation,
+    account::QUIET_KINDS,
     checks::{self, Check},
     jobs::{Lines, outside::OutsideSystem},
     situations::Steps,
@@ -99,6 +100,8 @@ pub(crate) struct Trial {
     pub(crate) tape: Option<Tape>,
     pub(crate) is_recorded: bool,
     pub(crate) is_verbose: bool,
+    /// Whether the ending has an account of the run.
+    pub(crate) is_told: bool,
     pub(crate) probes: &'static [Probe],
 }
 
@@ -114,6 +117,7 @@ pub(crate) struct Ending {
     pub(crate) situations: BTreeSet<Situation>,
     pub(crate) tape: Tape,
     pub(crate) log: Vec<String>,
+    pub(crate) account: Option<Account>,
     /// Content of all objects under `output/`, by key.
     output: BTreeMap<String, Bytes>,
     /// What readers of the system outside see, by name.
@@ -219,9 +223,15 @@ fn lock(watch: &SharedWatch) -> MutexGuard<'_, Watch> {
 impl Cluster {
     /// Runs the cluster once.
     pub(crate) fn simulate(&self, trial: Trial) -> Ending {
-        let Trial { seed, faults, tape, is_recorded, is_verbose, probes } = trial;
+        let Trial { seed, faults, tape, is_recorded, is_verbose, is_told, probes } = trial;
         let watch = Arc::new(Mutex::new(Watch::new(&self.job, probes)));
-        let options = RunOptions { tape, is_recorded, is_verbose, ..RunOptions::new(Seed(seed)) };
+        let options = RunOptions {
+            tape,
+            is_recorded,
+            is_verbose,
+            chronicle: is_told.then_some(QUIET_KINDS),
+            ..RunOptions::new(Seed(seed))
+        };
         let (cluster, watching) = (self.clone(), watch.clone());
         let outcome = floodmark_sim::run(options, move |world| async move {
             cluster.tell(world, &faults, &watching).await
@@ -252,6 +262,13 @@ impl Cluster {
             situations: std::mem::take(&mut watch.steps).into_seen(),
             tape: outcome.tape,
             log: notable(&outcome.log),
+            account: is_told.then(|| Account {
+                job: self.job.graph().clone(),
+                worker_count: self.worker_count,
+                has_standby: self.standby_after.is_some(),
+                virtual_time: outcome.virtual_time,
+                chronicle: outcome.chronicle,
+            }),
             output,
             outside,
         }

@@ -2,3 +2,4 @@
 
 pub(crate) mod bugs;
 pub(crate) mod sweep;
+pub(crate) mod view;

@@ -281,6 +281,7 @@ mod tests {
                 reason: String::new(),
                 at: Duration::ZERO,
                 is_comparison: place == 3,
+                story: None,
                 log: Vec::new(),
             };
             let kill = failures.contains(&place).then(|| Kill::new("calm", place, failure));

@@ -11,6 +11,7 @@
 //! model ([`jobs`]). [`Simulation`] does the same for a job of the user's own. [`bugs`] lists the
 //! mistakes that must not survive all this.
 
+mod account;
 pub mod bugs;
 pub mod catalog;
 pub mod checks;
@@ -28,8 +29,11 @@ mod run;
 mod scenario;
 mod simulation;
 mod situations;
+mod story;
 pub mod sweep;
+pub mod timeline;
 
+pub use account::Account;
 pub use probes::{Probe, Sighting};
 pub use progress::{NodeProgress, Progress};
 pub use replay_file::{ReplayError, ReplayFile};
@@ -38,6 +42,7 @@ pub use run::{RunOptions, Shape, run};
 pub use scenario::{Draw, Group, Scenario};
 pub use simulation::Simulation;
 pub use situations::{Seen, Situation, Situations};
+pub use story::{Story, StoryLine};
 
 /// The example of the README, compiled with everything else.
 #[cfg(doctest)]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use command::{bugs::BugsArguments, sweep::SweepArguments};
+use command::{bugs::BugsArguments, sweep::SweepArguments, view::View};
 #[cfg(feature = "planted-bugs")]
 use floodmark::platform::{PlantedBug, plant};
 use floodmark_scenarios::{ReplayFile, RunOptions, RunReport, Scenario, catalog, run};
@@ -48,9 +48,8 @@ enum Command {
         /// Writes a recording of the run that `replay` can repeat.
         #[arg(long, value_name = "FILE")]
         record: Option<PathBuf>,
-        /// One JSON object.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        view: View,
     },
     /// Runs many seeds over all cores.
     Sweep(SweepArguments),
@@ -60,9 +59,8 @@ enum Command {
     Replay {
         /// The file.
         file: PathBuf,
-        /// One JSON object.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        view: View,
     },
 }
 
@@ -82,12 +80,12 @@ fn main() -> ExitCode {
             list(json);
             Ok(true)
         }
-        Command::Run { scenario, seed, record, json } => {
-            run_one(&scenario, seed, record.as_deref(), json)
+        Command::Run { scenario, seed, record, view } => {
+            run_one(&scenario, seed, record.as_deref(), &view)
         }
         Command::Sweep(arguments) => return exit(command::sweep::sweep(&arguments)),
         Command::Bugs(arguments) => command::bugs::bugs(&arguments),
-        Command::Replay { file, json } => replay(&file, json),
+        Command::Replay { file, view } => replay(&file, &view),
     };
     exit(result.map(|is_green| if is_green { ExitCode::SUCCESS } else { ExitCode::from(1) }))
 }
@@ -137,14 +135,6 @@ fn list(json: bool) {
     }
 }
 
-fn show(report: &RunReport, json: bool) {
-    if json {
-        println!("{}", report.to_json());
-    } else {
-        println!("{report}");
-    }
-}
-
 fn record(report: &RunReport, path: &Path) -> Result<(), String> {
     let file = ReplayFile {
         scenario: report.scenario.to_owned(),
@@ -158,27 +148,33 @@ fn record(report: &RunReport, path: &Path) -> Result<(), String> {
     file.write(path).map_err(|error| error.to_string())
 }
 
-fn run_one(name: &str, seed: u64, path: Option<&Path>, json: bool) -> Result<bool, String> {
-    let options =
-        RunOptions { is_repeated: true, is_recorded: path.is_some(), ..RunOptions::default() };
+fn run_one(name: &str, seed: u64, path: Option<&Path>, view: &View) -> Result<bool, String> {
+    let options = RunOptions {
+        is_repeated: true,
+        is_recorded: path.is_some(),
+        is_told: view.is_told(),
+        ..RunOptions::default()
+    };
     let report = run(find(name)?, seed, &options);
     if let Some(path) = path {
         record(&report, path)?;
     }
-    show(&report, json);
+    view.show(&report)?;
     Ok(report.failure.is_none())
 }
 
-fn replay(path: &Path, json: bool) -> Result<bool, String> {
+fn replay(path: &Path, view: &View) -> Result<bool, String> {
     let file = ReplayFile::read(path).map_err(|error| error.to_string())?;
     let options = RunOptions {
         shape: file.shape,
         faults: Some(file.faults),
         tape: Some(file.tape),
+        is_told: view.is_told(),
         ..RunOptions::default()
     };
     let report = run(find(&file.scenario)?, file.seed, &options);
-    show(&report, json);
+    view.show(&report)?;
+    let json = view.json;
     let hash = format!("{:032x}", report.hash);
     if !json && hash == file.hash {
         println!("  the same run as recorded");

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 use floodmark_sim::{FaultPlan, Tape};
 use serde::Serialize;
 
-use crate::{Shape, Situation};
+use crate::{Account, Shape, Situation, Story};
 
 /// The end of a run.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct RunReport {
     pub faults: FaultPlan,
     /// Every choice that was made, if the run was recorded.
     pub tape: Tape,
+    /// Everything needed to tell the run, if that was asked for.
+    pub account: Option<Account>,
     /// The promise that was broken, if one was.
     pub failure: Option<Failure>,
 }
@@ -64,6 +66,9 @@ pub struct Failure {
     /// Whether it is the run without faults that broke it, and not the one it is compared with.
     #[serde(skip)]
     pub is_comparison: bool,
+    /// What led to it, in words.
+    #[serde(skip)]
+    pub story: Option<Story>,
     /// The last events before it, in words.
     pub log: Vec<String>,
 }
@@ -86,6 +91,12 @@ impl RunReport {
         command(self.scenario, self.seed)
     }
 
+    /// Returns what happened in words, if there is an account of the run.
+    pub fn story(&self) -> Option<Story> {
+        let told = self.failure.as_ref().and_then(|failure| failure.story.clone());
+        told.or_else(|| Some(Story::new(self.account.as_ref()?, self.failure.as_ref())))
+    }
+
     /// Returns the run as one JSON object.
     pub fn to_json(&self) -> serde_json::Value {
         let Self { scenario, seed, counts, failure, reached, .. } = self;
@@ -104,6 +115,7 @@ impl RunReport {
                 "reason": failure.reason,
                 "comparison": failure.is_comparison,
                 "at_ms": u64::try_from(failure.at.as_millis()).unwrap_or(u64::MAX),
+                "story": failure.story.as_ref().map(|story| story.to_string()),
                 "log": failure.log,
             })),
             "command": self.command(),
@@ -126,12 +138,13 @@ pub(crate) fn planting() -> (&'static str, String) {
     ("", String::new())
 }
 
-/// A failure ends with the command that runs it again, ready to paste.
+/// A failure ends with the command that runs it again, ready to paste. The alternate form has the
+/// last events besides the story.
 impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { scenario, seed, counts, .. } = self;
         let seconds = self.virtual_time.as_secs_f64();
-        let Some(Failure { check, reason, at, is_comparison, log }) = &self.failure else {
+        let Some(Failure { check, reason, at, is_comparison, story, log }) = &self.failure else {
             let Counts { faults, attempts, checkpoints, lines, .. } = counts;
             return write!(
                 f,
@@ -154,9 +167,17 @@ impl fmt::Display for RunReport {
         for fault in &self.faults.0 {
             writeln!(f, "    {fault}")?;
         }
-        writeln!(f, "  the last events:")?;
-        for line in log {
-            writeln!(f, "    {line}")?;
+        if let Some(story) = story {
+            writeln!(f, "  the story:")?;
+            for line in story.to_string().lines() {
+                writeln!(f, "  {line}")?;
+            }
+        }
+        if f.alternate() || story.is_none() {
+            writeln!(f, "  the last events:")?;
+            for line in log {
+                writeln!(f, "    {line}")?;
+            }
         }
         write!(f, "  {}", self.command())
     }

@@ -6,7 +6,7 @@ use floodmark_sim::{FaultPlan, RunError, Tape};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Counts, Failure, RunReport, Scenario,
+    Counts, Failure, RunReport, Scenario, Story,
     checks::{exactly_once, first_difference},
     cluster::{Cluster, Ending, Trial},
     jobs::{Input, Lines, PreparedJob, ScenarioJob},
@@ -38,6 +38,8 @@ pub struct RunOptions {
     pub is_recorded: bool,
     /// Whether the run is done twice, to see whether it does the same.
     pub is_repeated: bool,
+    /// Whether the report has an account of the run, from which it can be told. Slower.
+    pub is_told: bool,
 }
 
 /// Runs one seed of a scenario.
@@ -53,6 +55,7 @@ pub fn run(scenario: &'static Scenario, seed: u64, options: &RunOptions) -> RunR
         tape: options.tape.clone(),
         is_recorded: options.is_recorded,
         is_verbose: false,
+        is_told: options.is_told,
         probes: scenario.must_reach,
     };
     let ending = cluster.simulate(trial.clone());
@@ -71,17 +74,19 @@ pub fn run(scenario: &'static Scenario, seed: u64, options: &RunOptions) -> RunR
         situations: ending.situations,
         faults,
         tape: ending.tape,
+        account: ending.account,
         failure: verdict.err(),
     };
     if let Some(failure) = &mut report.failure {
         // The same run once more, for the sake of its words.
-        let ending = cluster.simulate(Trial { is_verbose: true, ..trial });
+        let mut ending = cluster.simulate(Trial { is_verbose: true, is_told: true, ..trial });
         if failure.check == "exactly_once"
             && let Some(origin) = origin_of(scenario.job(seed), &input, &prepared, &ending)
         {
             failure.reason.push_str(&origin);
         }
-        failure.log = ending.log;
+        failure.log = std::mem::take(&mut ending.log);
+        failure.story = ending.account.map(|account| Story::new(&account, Some(failure)));
     }
     report
 }
@@ -132,6 +137,7 @@ fn judge(cluster: &Cluster, prepared: &PreparedJob, ending: &Ending) -> Result<(
         at,
         is_comparison: false,
         log: Vec::new(),
+        story: None,
     };
     let actual = ending.lines(prepared.expected.keys().copied());
     exactly_once(&actual, &prepared.expected)
@@ -169,6 +175,7 @@ fn repeat(cluster: &Cluster, trial: &Trial, first: &Ending) -> Result<(), Failur
         at: first.virtual_time,
         is_comparison: false,
         log: Vec::new(),
+        story: None,
     })
 }
 
@@ -180,5 +187,5 @@ fn failure_of(error: &RunError, end: Duration) -> Failure {
         }
         RunError::Panicked { .. } => ("panic".to_owned(), error.to_string(), end),
     };
-    Failure { check, reason, at, is_comparison: false, log: Vec::new() }
+    Failure { check, reason, at, is_comparison: false, log: Vec::new(), story: None }
 }

@@ -9,10 +9,11 @@ use std::{
 };
 
 use floodmark::{CheckpointConfig, Collected, Data, Environment, Stream};
-use floodmark_sim::FaultPlan;
+use floodmark_sim::{FaultPlan, RunError};
 
 use crate::{
-    cluster::{self, Cluster, Trial},
+    Failure, Story,
+    cluster::{self, Cluster, Ending, Trial},
     faults,
 };
 
@@ -121,11 +122,35 @@ impl<T: Data> Simulation<T> {
     /// Returns what a failure says; the run is done once more, for the sake of its words.
     fn tell(&self, seed: u64, faults: &FaultPlan, reason: &str) -> String {
         let (cluster, _) = self.cluster();
-        let trial = Trial { seed, faults: faults.clone(), is_verbose: true, ..Trial::default() };
-        let log = cluster.simulate(trial).log.join("\n  ");
+        let trial = Trial {
+            seed,
+            faults: faults.clone(),
+            is_verbose: true,
+            is_told: true,
+            ..Trial::default()
+        };
+        let Ending { result, account, virtual_time, log, .. } = cluster.simulate(trial);
+        let log = log.join("\n  ");
+        // The results may be wrong although no check has spoken.
+        let speaks = |check: &str, reason: &str, at| Failure {
+            check: check.to_owned(),
+            reason: reason.to_owned(),
+            at,
+            is_comparison: false,
+            story: None,
+            log: Vec::new(),
+        };
+        let failure = match result {
+            Err(RunError::Failed { check, reason, at }) => speaks(check, &reason, at),
+            Ok(()) | Err(_) => speaks("results", reason, virtual_time),
+        };
+        let story = account.map(|account| Story::new(&account, Some(&failure)).to_string());
+        let story = story.unwrap_or_default().replace('\n', "\n  ");
         let faults: Vec<_> = faults.0.iter().map(ToString::to_string).collect();
         let faults = faults.join("\n  ");
-        format!("{reason}\nseed {seed}, faults:\n  {faults}\nlast events:\n  {log}")
+        format!(
+            "{reason}\nseed {seed}, faults:\n  {faults}\nthe story:\n  {story}\nlast events:\n  {log}"
+        )
     }
 
     fn cluster(&self) -> (Cluster, Collected<T>) {

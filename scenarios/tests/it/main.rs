@@ -1,10 +1,12 @@
 //! The scenarios themselves, the command that runs them, and the same job on real threads.
 
+mod browser;
 mod command;
 mod readme;
 mod real_threads;
 mod replay;
 mod sweeps;
+mod timeline;
 
 #[test]
 fn the_readme_shows_the_example_that_is_run() {

@@ -3,19 +3,22 @@
 //! A binary of its own, because the switch of planted bugs is the process's. `FLOODMARK_ORDINARY` names
 //! a `floodmark` command that was built from the same sources without the feature; `./check` builds it.
 
+#[path = "../it/browser.rs"]
+mod browser;
+
 use std::{
     env, fs,
     path::PathBuf,
     process::{Command, Output},
 };
 
-use floodmark::platform::PlantedBug;
+use floodmark::platform::{PlantedBug, plant};
 use floodmark_scenarios::{
     RunOptions,
     bugs::{ALL, Bug},
     catalog,
     kill_matrix::{HuntOptions, hunt, one_at_a_time},
-    run,
+    run, timeline,
 };
 
 /// Seeds in which each bug must be found.
@@ -101,4 +104,46 @@ fn ordinary(arguments: &[&str]) -> Output {
 fn holds(binary: &PathBuf, name: &str) -> bool {
     let bytes = fs::read(binary).expect("the binary can be read");
     bytes.windows(name.len()).any(|window| window == name.as_bytes())
+}
+
+/// A notification is lost, and the bug forgets what it should have committed.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a page is a file that a browser reads")]
+fn the_story_and_the_page_of_a_failure_show_what_matters() {
+    let _one = one_at_a_time();
+    plant(Some(PlantedBug::CommitOnlyLatest));
+    let scenario = catalog::find("lost_notification").expect("the scenario is in the catalog");
+    let options = RunOptions { is_told: true, ..RunOptions::default() };
+    let found = (0..SEED_COUNT).find_map(|seed| {
+        let report = run(scenario, seed, &options);
+        let story = report.failure.as_ref()?.story.as_ref()?.to_string();
+        story.contains("never hears so").then_some((report, story))
+    });
+    plant(None);
+    let (report, story) = found.expect("a seed loses a notification that mattered");
+    let failure = report.failure.as_ref().expect("it failed");
+    assert_eq!(failure.check, "two_phase", "{report}");
+
+    let (_, after) = failure.reason.split_once("subtask ").expect("the reason names a subtask");
+    let subtask = format!("(subtask {})", after.split_once(' ').expect("words follow").0);
+    let (_, after) = failure.reason.rsplit_once("transaction of ").expect("and a transaction");
+    let checkpoint: Vec<&str> = after.split(' ').take(2).collect();
+    let steps = format!("{}: ", checkpoint.join(" "));
+    for matters in [&*subtask, &steps, "fault: ", "notifications get lost", "FAILED", "(two_phase)"]
+    {
+        assert!(story.contains(matters), "{matters} is not in the story:\n{story}");
+    }
+    assert!(story.lines().count() <= 15, "{story}");
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("run.html");
+    fs::write(&file, timeline::page(&report).expect("the run was told")).expect("it is written");
+    let document = browser::open(&file, "selftest=1");
+    assert_eq!(browser::attribute(&document, "data-check"), "two_phase");
+    assert!(!browser::attribute(&document, "data-selftest").contains("BROKEN"), "{document}");
+    for matters in
+        ["data-message=\"lost\"", "data-fault=", &format!("data-wave=\"{}\"", checkpoint[1])]
+    {
+        assert!(document.contains(matters), "{matters} is not in the page");
+    }
 }
