@@ -16,6 +16,10 @@ use crate::{
 /// Events that a page has at most.
 const MARK_COUNT_MAX: usize = 8_000;
 
+/// Events at most that are of no group of their own: timers and watermarks come by the thousand, and
+/// must not take the place of what matters.
+const OTHER_COUNT_MAX: usize = 2_000;
+
 /// Points of a curve at most.
 const POINT_COUNT_MAX: usize = 250;
 
@@ -55,16 +59,21 @@ pub(super) fn marks(
     focus: &Focus,
 ) -> Vec<Value> {
     let mut marks = Vec::new();
+    let mut other_count = 0;
     for happening in &account.chronicle.0 {
         let Some(node) = happening.node.as_deref().and_then(|node| lanes.node(node)) else {
             continue;
         };
-        let mut add = |lane, group: &str, label: &str, checkpoint: Option<String>, text, named| {
-            if marks.len() < MARK_COUNT_MAX {
-                let at = ms(happening.at);
-                marks.push(json!([at, lane, group, label, checkpoint, text, u8::from(named)]));
-            }
-        };
+        let mut add =
+            |lane, group: &str, label: &str, checkpoint: Option<String>, text, named: bool| {
+                let is_other = group == "other" && !named;
+                other_count += usize::from(is_other);
+                let has_room = !is_other || other_count <= OTHER_COUNT_MAX;
+                if has_room && marks.len() < MARK_COUNT_MAX {
+                    let at = ms(happening.at);
+                    marks.push(json!([at, lane, group, label, checkpoint, text, u8::from(named)]));
+                }
+            };
         let own = lanes.lane(node, None);
         if let Some(event) = event(happening) {
             let label: &'static str = event.into();
