@@ -55,8 +55,8 @@ pub(crate) struct Driver {
     appending: Option<TaskHandle<Appended>>,
     reading: Option<TaskHandle<Found>>,
     cleaning: Option<TaskHandle<Cleaned>>,
-    /// What the last cleaning was to do, and whether all of that is done.
-    last_cleaning: Option<(Cleaning, bool)>,
+    /// What the last cleaning was to do.
+    last_cleaning: Option<Cleaning>,
     /// The deadline that is waited for.
     timer: Option<(Duration, BoxFuture<()>)>,
     ending: Option<Ending>,
@@ -173,7 +173,8 @@ impl Driver {
             return Poll::Ready(returned("log-reader", result).map(Event::Found));
         }
         if let Poll::Ready(result) = poll_task(cx, &mut self.cleaning) {
-            return Poll::Ready(returned("cleaning", result).map(|one| self.on_cleaned(one)));
+            let result = returned("cleaning", result);
+            return Poll::Ready(result.map(|cleaned| Event::Cleaned(cleaned.slots)));
         }
         Poll::Pending
     }
@@ -230,16 +231,9 @@ impl Driver {
 
     fn clean(&mut self, cleaning: Cleaning) {
         assert!(self.cleaning.is_none(), "one cleaning is under way");
-        self.last_cleaning = Some((cleaning.clone(), false));
+        self.last_cleaning = Some(cleaning.clone());
         let task = clean(self.log.clone(), cleaning);
         self.cleaning = Some(self.machine().spawn("cleaning", task));
-    }
-
-    fn on_cleaned(&mut self, cleaned: Cleaned) -> Event {
-        if let Some((_, is_done)) = &mut self.last_cleaning {
-            *is_done = !cleaned.has_failed;
-        }
-        Event::Cleaned(cleaned.slots)
     }
 
     /// Says farewell to the workers and returns how the job ended.
@@ -269,17 +263,15 @@ impl Driver {
     }
 
     /// Waits for the cleaning that is under way, and for the one that is due after it. No other
-    /// follows that would make good what fails, so the last one is repeated.
+    /// follows that would make good what fails, or find what came late, so the last one is repeated.
     async fn clean_up(&mut self, status: &watch::Sender<JobStatus>) {
         while let Some(cleaning) = self.cleaning.take() {
             let Ok(cleaned) = cleaning.await else { return };
-            let event = self.on_cleaned(cleaned);
-            self.handle(event, status);
+            self.handle(Event::Cleaned(cleaned.slots), status);
         }
-        while let Some((cleaning, false)) = self.last_cleaning.clone() {
+        let Some(cleaning) = self.last_cleaning.take() else { return };
+        while clean(self.log.clone(), cleaning.clone()).await.has_failed {
             self.machine().clone().sleep(CLEANING_PAUSE).await;
-            let cleaned = clean(self.log.clone(), cleaning).await;
-            self.on_cleaned(cleaned);
         }
     }
 

@@ -1,5 +1,8 @@
 //! Every file that a retained checkpoint needs is there as it was written, and in the end there are
 //! no others.
+//!
+//! A write in doubt may have its effect when the job has ended and cleaned up. Nobody is there to
+//! see it until a coordinator of the job starts again, so such a file is no harm of the job's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +21,9 @@ pub struct References {
     /// What each complete checkpoint lists, until it is retired.
     retained: BTreeMap<CheckpointId, Vec<(SubtaskId, FileDigest)>>,
     newest: Option<CheckpointId>,
+    /// Whether the job has ended, and the files that appeared after that.
+    has_ended: bool,
+    afterwards: BTreeSet<String>,
     /// Files of terms before this one may be listed by what nobody could read.
     spared_before: Term,
     /// Checkpoints that were retired and not announced as retained since.
@@ -35,6 +41,8 @@ impl References {
             files: BTreeMap::new(),
             retained: BTreeMap::new(),
             newest: None,
+            has_ended: false,
+            afterwards: BTreeSet::new(),
             spared_before: Term(0),
             retired: BTreeSet::new(),
             unannounced: BTreeSet::new(),
@@ -69,7 +77,8 @@ impl References {
         let is_garbage = |key: &str| {
             let Some((attempt, owner)) = object_name::parse_snapshot(key) else { return false };
             let is_over = Some(owner) < self.newest && self.spared_before <= attempt.term;
-            is_over && !listed.contains(key) && !self.unannounced.contains(&owner)
+            let is_spared = self.unannounced.contains(&owner) || self.afterwards.contains(key);
+            is_over && !listed.contains(key) && !is_spared
         };
         self.files.keys().map(String::as_str).find(|key| is_garbage(key))
     }
@@ -97,6 +106,10 @@ impl Check for References {
                 self.retired.insert(*checkpoint);
                 Ok(())
             }
+            RuntimeEvent::JobEnded { .. } => {
+                self.has_ended = true;
+                Ok(())
+            }
             RuntimeEvent::LogEntryUnreadable { term, .. } => {
                 self.spared_before = *term;
                 Ok(())
@@ -122,6 +135,9 @@ impl Check for References {
         }
         match content {
             Some(content) => {
+                if self.has_ended {
+                    self.afterwards.insert(key.to_owned());
+                }
                 self.files.insert(key.to_owned(), (content.len() as u64, xxh3_64(content)));
             }
             None => {
