@@ -32,6 +32,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use floodmark::{JobGraph, RuntimeEvent, SectionDigest, SubtaskId};
+use floodmark_sim::Incident;
 
 /// A law about what happens during a run.
 pub trait Check: Send {
@@ -53,6 +54,9 @@ pub trait Check: Send {
     fn on_object(&mut self, _key: &str, _content: Option<&Bytes>) -> Result<(), String> {
         Ok(())
     }
+
+    /// Hears what a fault did.
+    fn on_incident(&mut self, _incident: &Incident) {}
 
     /// Returns whether something may still happen after the job has ended that the law waits for.
     fn is_waiting(&self) -> bool {

@@ -359,7 +359,11 @@ impl Cluster {
 /// Lets the checks hear what happens.
 fn listen(world: &World, watch: &SharedWatch) {
     let watching = watch.clone();
-    world.listen_incidents(move |incident| lock(&watching).see(Sighting::Incident(incident)));
+    world.listen_incidents(move |incident| {
+        let mut watch = lock(&watching);
+        watch.checks.iter_mut().for_each(|check| check.on_incident(incident));
+        watch.see(Sighting::Incident(incident));
+    });
     let (listening, watch, stored) = (world.clone(), watch.clone(), watch.clone());
     world.listen(move |seen| {
         let Some(event) = seen.observation.as_any().downcast_ref::<RuntimeEvent>() else { return };

@@ -1,28 +1,63 @@
 //! What goes wrong surfaces: work that was begun is either done or given up aloud.
 //!
 //! A subtask stores its snapshots one after the other. So when it stores or declines the snapshot
-//! of a checkpoint, every earlier one it took in that attempt was stored or declined before.
+//! of a checkpoint, every earlier one it took in that attempt was stored or declined before. And a
+//! transaction is prepared when everything that was written for it is in the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use floodmark::{Attempt, CheckpointId, RuntimeEvent, SubtaskId};
+use floodmark_sim::{Incident, Operation};
 
 use super::{Check, Names};
 
-/// Follows every snapshot from the barrier to its storing.
+/// Where file sinks keep what is prepared: `…/_staged/<sink>-<subtask>/<attempt>-<number>`.
+const STAGED: &str = "/_staged/";
+
+/// Follows every snapshot from the barrier to its storing, and every staged file that a fault struck.
 #[derive(Debug)]
 pub struct Errors {
     names: Names,
     /// Snapshots that were taken and neither stored nor declined.
     open: BTreeMap<(Attempt, SubtaskId), BTreeSet<CheckpointId>>,
-    /// Failures of attempts that nobody has answered with another attempt or the end of the job.
+    /// The attempt that was started last.
     newest: Option<Attempt>,
+    /// Staged files whose writing was struck at least once, and those that were written all the same.
+    struck: BTreeSet<String>,
+    written: BTreeSet<String>,
 }
 
 impl Errors {
     /// Creates the check.
     pub fn new(names: Names) -> Self {
-        Self { names, open: BTreeMap::new(), newest: None }
+        Self {
+            names,
+            open: BTreeMap::new(),
+            newest: None,
+            struck: BTreeSet::new(),
+            written: BTreeSet::new(),
+        }
+    }
+
+    fn on_prepared(
+        &self,
+        attempt: Attempt,
+        subtask: SubtaskId,
+        sink: &str,
+        checkpoint: CheckpointId,
+    ) -> Result<(), String> {
+        let Attempt { term, number } = attempt;
+        let prefix = format!("{STAGED}{sink}-{:05}/{:06}-{number:06}-", subtask.index, term.0);
+        let mut lost = self.struck.difference(&self.written);
+        match lost.find(|key| key.contains(&prefix)) {
+            None => Ok(()),
+            Some(key) => Err(format!(
+                "sink {sink} in {} says that its transaction of {checkpoint} is prepared, and \
+                 {key:?} could not be written",
+                self.names.of(subtask),
+            )),
+        }
     }
 
     fn on_done(
@@ -49,6 +84,21 @@ impl Check for Errors {
         "errors"
     }
 
+    fn on_incident(&mut self, incident: &Incident) {
+        if let Incident::OperationStruck { operation: Operation::Put, key, .. } = incident
+            && key.contains(STAGED)
+        {
+            self.struck.insert(key.clone());
+        }
+    }
+
+    fn on_object(&mut self, key: &str, content: Option<&Bytes>) -> Result<(), String> {
+        if content.is_some() && key.contains(STAGED) {
+            self.written.insert(key.to_owned());
+        }
+        Ok(())
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "a law is about a few kinds of event")]
     fn on_event(&mut self, _: &str, event: &RuntimeEvent) -> Result<(), String> {
         match event {
@@ -63,6 +113,9 @@ impl Check for Errors {
                     self.open.entry((*attempt, *subtask)).or_default().insert(*checkpoint);
                 }
                 Ok(())
+            }
+            RuntimeEvent::TransactionPrepared { attempt, subtask, operator, checkpoint } => {
+                self.on_prepared(*attempt, *subtask, operator, *checkpoint)
             }
             RuntimeEvent::SnapshotStored { attempt, subtask, checkpoint, .. }
             | RuntimeEvent::SnapshotDeclined { attempt, subtask, checkpoint, .. } => {
