@@ -136,16 +136,7 @@ fn list(json: bool) {
 }
 
 fn record(report: &RunReport, path: &Path) -> Result<(), String> {
-    let file = ReplayFile {
-        scenario: report.scenario.to_owned(),
-        seed: report.seed,
-        shape: report.shape.clone(),
-        faults: report.faults.clone(),
-        tape: report.tape.clone(),
-        check: report.failure.as_ref().map(|failure| failure.check.clone()),
-        hash: format!("{:032x}", report.hash),
-    };
-    file.write(path).map_err(|error| error.to_string())
+    ReplayFile::from(report).write(path).map_err(|error| error.to_string())
 }
 
 fn run_one(name: &str, seed: u64, path: Option<&Path>, view: &View) -> Result<bool, String> {
@@ -165,13 +156,7 @@ fn run_one(name: &str, seed: u64, path: Option<&Path>, view: &View) -> Result<bo
 
 fn replay(path: &Path, view: &View) -> Result<bool, String> {
     let file = ReplayFile::read(path).map_err(|error| error.to_string())?;
-    let options = RunOptions {
-        shape: file.shape,
-        faults: Some(file.faults),
-        tape: Some(file.tape),
-        is_told: view.is_told(),
-        ..RunOptions::default()
-    };
+    let options = RunOptions { is_told: view.is_told(), ..file.options() };
     let report = run(find(&file.scenario)?, file.seed, &options);
     view.show(&report)?;
     let json = view.json;

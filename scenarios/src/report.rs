@@ -16,6 +16,8 @@ pub struct RunReport {
     pub seed: u64,
     /// How cluster and input differed from the scenario's.
     pub shape: Shape,
+    /// Whether choices that the tape does not make go the plain way.
+    pub is_plain: bool,
     /// The hash over everything that happened.
     pub hash: u128,
     /// Simulated time that passed.
