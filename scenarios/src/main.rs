@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use command::{bugs::BugsArguments, sweep::SweepArguments, view::View};
+use command::{bugs::BugsArguments, shrink::ShrinkArguments, sweep::SweepArguments, view::View};
 #[cfg(feature = "planted-bugs")]
 use floodmark::platform::{PlantedBug, plant};
 use floodmark_scenarios::{ReplayFile, RunOptions, RunReport, Scenario, catalog, run};
@@ -62,6 +62,8 @@ enum Command {
         #[command(flatten)]
         view: View,
     },
+    /// Makes a recorded failure small: fewer faults, workers, records and choices.
+    Shrink(ShrinkArguments),
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         Command::Sweep(arguments) => return exit(command::sweep::sweep(&arguments)),
         Command::Bugs(arguments) => command::bugs::bugs(&arguments),
         Command::Replay { file, view } => replay(&file, &view),
+        Command::Shrink(arguments) => command::shrink::shrink(&arguments),
     };
     exit(result.map(|is_green| if is_green { ExitCode::SUCCESS } else { ExitCode::from(1) }))
 }

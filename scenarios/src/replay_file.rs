@@ -8,6 +8,9 @@ use thiserror::Error;
 
 use crate::{RunOptions, RunReport, Scenario, Shape, catalog, run};
 
+/// Choices that a test may hold.
+const EMBEDDED_CHOICE_COUNT: usize = 200;
+
 /// A recorded run. It names its choices, so it can be replayed without its seed's random numbers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReplayFile {
@@ -98,6 +101,27 @@ impl ReplayFile {
     pub(crate) fn find(&self) -> Result<&'static Scenario, ReplayError> {
         let unknown = || ReplayError::UnknownScenario { scenario: self.scenario.clone() };
         catalog::find(&self.scenario).ok_or_else(unknown)
+    }
+
+    /// Returns a test in Rust that replays the run and demands that all is well.
+    pub fn to_test(&self) -> String {
+        let mut compact = self.clone();
+        if compact.tape.0.len() > EMBEDDED_CHOICE_COUNT && !compact.is_plain {
+            // The seed says the same.
+            compact.tape = Tape::default();
+        }
+        let text = serde_json::to_string_pretty(&compact);
+        let text = text.expect("a replay file has only plain fields");
+        let check = self.check.as_deref().unwrap_or("nothing");
+        let name: String = format!("{}_{}_{check}", self.scenario, self.seed);
+        let faults: String = self.faults.0.iter().map(|fault| format!("/// - {fault}\n")).collect();
+        format!(
+            "/// Once, `{check}` spoke up in this run.\n{faults}#[test]\nfn {name}() {{\n    \
+             let case = r##\"{text}\"##;\n    \
+             let case = floodmark_scenarios::ReplayFile::parse(case).expect(\"it is a case\");\n    \
+             let report = case.replay().expect(\"the scenario exists\");\n    \
+             assert!(report.failure.is_none(), \"{{report}}\");\n}}"
+        )
     }
 
     /// Reads a replay file that is given as text.
