@@ -98,6 +98,8 @@ pub(crate) struct Trial {
     pub(crate) seed: u64,
     pub(crate) faults: FaultPlan,
     pub(crate) tape: Option<Tape>,
+    pub(crate) is_plain: bool,
+    pub(crate) dummy_choices: u32,
     pub(crate) is_recorded: bool,
     pub(crate) is_verbose: bool,
     /// Whether the ending has an account of the run.
@@ -223,10 +225,13 @@ fn lock(watch: &SharedWatch) -> MutexGuard<'_, Watch> {
 impl Cluster {
     /// Runs the cluster once.
     pub(crate) fn simulate(&self, trial: Trial) -> Ending {
-        let Trial { seed, faults, tape, is_recorded, is_verbose, is_told, probes } = trial;
+        let Trial { seed, faults, tape, is_plain, dummy_choices, .. } = trial;
+        let Trial { is_recorded, is_verbose, is_told, probes, .. } = trial;
         let watch = Arc::new(Mutex::new(Watch::new(&self.job, probes)));
         let options = RunOptions {
             tape,
+            is_plain,
+            dummy_choices,
             is_recorded,
             is_verbose,
             chronicle: is_told.then_some(QUIET_KINDS),

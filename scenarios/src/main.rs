@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use command::{bugs::BugsArguments, sweep::SweepArguments, view::View};
+use command::{bugs::BugsArguments, shrink::ShrinkArguments, sweep::SweepArguments, view::View};
 #[cfg(feature = "planted-bugs")]
 use floodmark::platform::{PlantedBug, plant};
 use floodmark_scenarios::{ReplayFile, RunOptions, RunReport, Scenario, catalog, run};
@@ -62,6 +62,8 @@ enum Command {
         #[command(flatten)]
         view: View,
     },
+    /// Makes a recorded failure small: fewer faults, workers, records and choices.
+    Shrink(ShrinkArguments),
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         Command::Sweep(arguments) => return exit(command::sweep::sweep(&arguments)),
         Command::Bugs(arguments) => command::bugs::bugs(&arguments),
         Command::Replay { file, view } => replay(&file, &view),
+        Command::Shrink(arguments) => command::shrink::shrink(&arguments),
     };
     exit(result.map(|is_green| if is_green { ExitCode::SUCCESS } else { ExitCode::from(1) }))
 }
@@ -136,16 +139,7 @@ fn list(json: bool) {
 }
 
 fn record(report: &RunReport, path: &Path) -> Result<(), String> {
-    let file = ReplayFile {
-        scenario: report.scenario.to_owned(),
-        seed: report.seed,
-        shape: report.shape.clone(),
-        faults: report.faults.clone(),
-        tape: report.tape.clone(),
-        check: report.failure.as_ref().map(|failure| failure.check.clone()),
-        hash: format!("{:032x}", report.hash),
-    };
-    file.write(path).map_err(|error| error.to_string())
+    ReplayFile::from(report).write(path).map_err(|error| error.to_string())
 }
 
 fn run_one(name: &str, seed: u64, path: Option<&Path>, view: &View) -> Result<bool, String> {
@@ -165,13 +159,7 @@ fn run_one(name: &str, seed: u64, path: Option<&Path>, view: &View) -> Result<bo
 
 fn replay(path: &Path, view: &View) -> Result<bool, String> {
     let file = ReplayFile::read(path).map_err(|error| error.to_string())?;
-    let options = RunOptions {
-        shape: file.shape,
-        faults: Some(file.faults),
-        tape: Some(file.tape),
-        is_told: view.is_told(),
-        ..RunOptions::default()
-    };
+    let options = RunOptions { is_told: view.is_told(), ..file.options() };
     let report = run(find(&file.scenario)?, file.seed, &options);
     view.show(&report)?;
     let json = view.json;

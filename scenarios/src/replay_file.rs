@@ -6,7 +6,10 @@ use floodmark_sim::{FaultPlan, Tape};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::Shape;
+use crate::{RunOptions, RunReport, Scenario, Shape, catalog, run};
+
+/// Choices that a test may hold.
+const EMBEDDED_CHOICE_COUNT: usize = 200;
 
 /// A recorded run. It names its choices, so it can be replayed without its seed's random numbers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,8 +23,11 @@ pub struct ReplayFile {
     pub shape: Shape,
     /// What went wrong, and when.
     pub faults: FaultPlan,
-    /// Every other choice that was made.
+    /// Every other choice that was made, or that matters.
     pub tape: Tape,
+    /// Whether choices that the tape does not make go the plain way, and not that of the seed.
+    #[serde(default)]
+    pub is_plain: bool,
     /// The check that spoke, if one did.
     pub check: Option<String>,
     /// The hash of the run, in hexadecimal.
@@ -47,6 +53,86 @@ pub enum ReplayError {
         /// What is wrong.
         source: serde_json::Error,
     },
+    /// It is about a scenario that does not exist.
+    #[error("there is no scenario {scenario:?}")]
+    UnknownScenario {
+        /// Its name.
+        scenario: String,
+    },
+}
+
+impl From<&RunReport> for ReplayFile {
+    fn from(report: &RunReport) -> Self {
+        Self {
+            scenario: report.scenario.to_owned(),
+            seed: report.seed,
+            shape: report.shape.clone(),
+            faults: report.faults.clone(),
+            tape: report.tape.clone(),
+            is_plain: report.is_plain,
+            check: report.failure.as_ref().map(|failure| failure.check.clone()),
+            hash: format!("{:032x}", report.hash),
+        }
+    }
+}
+
+impl ReplayFile {
+    /// Returns the options that repeat the run.
+    pub fn options(&self) -> RunOptions {
+        RunOptions {
+            shape: self.shape.clone(),
+            faults: Some(self.faults.clone()),
+            tape: Some(self.tape.clone()),
+            is_plain: self.is_plain,
+            ..RunOptions::default()
+        }
+    }
+
+    /// Runs the recorded run again.
+    ///
+    /// # Errors
+    ///
+    /// When the catalog has no such scenario.
+    pub fn replay(&self) -> Result<RunReport, ReplayError> {
+        Ok(run(self.find()?, self.seed, &self.options()))
+    }
+
+    /// Returns the scenario in the catalog.
+    pub(crate) fn find(&self) -> Result<&'static Scenario, ReplayError> {
+        let unknown = || ReplayError::UnknownScenario { scenario: self.scenario.clone() };
+        catalog::find(&self.scenario).ok_or_else(unknown)
+    }
+
+    /// Returns a test in Rust that replays the run and demands that all is well.
+    pub fn to_test(&self) -> String {
+        let mut compact = self.clone();
+        if compact.tape.0.len() > EMBEDDED_CHOICE_COUNT && !compact.is_plain {
+            // The seed says the same.
+            compact.tape = Tape::default();
+        }
+        let text = serde_json::to_string_pretty(&compact);
+        let text = text.expect("a replay file has only plain fields");
+        let check = self.check.as_deref().unwrap_or("nothing");
+        let name: String = format!("{}_{}_{check}", self.scenario, self.seed);
+        let faults: String = self.faults.0.iter().map(|fault| format!("/// - {fault}\n")).collect();
+        format!(
+            "/// Once, `{check}` spoke up in this run.\n{faults}#[test]\nfn {name}() {{\n    \
+             let case = r##\"{text}\"##;\n    \
+             let case = floodmark_scenarios::ReplayFile::parse(case).expect(\"it is a case\");\n    \
+             let report = case.replay().expect(\"the scenario exists\");\n    \
+             assert!(report.failure.is_none(), \"{{report}}\");\n}}"
+        )
+    }
+
+    /// Reads a replay file that is given as text.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub fn parse(text: &str) -> Result<Self, ReplayError> {
+        let path = "the given text".to_owned();
+        serde_json::from_str(text).map_err(|source| ReplayError::Malformed { path, source })
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "replay files are the user's own, not a node's")]

@@ -1,6 +1,6 @@
 //! What a run tells when it is over.
 
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, path::Path, time::Duration};
 
 use floodmark_sim::{FaultPlan, Tape};
 use serde::Serialize;
@@ -16,6 +16,8 @@ pub struct RunReport {
     pub seed: u64,
     /// How cluster and input differed from the scenario's.
     pub shape: Shape,
+    /// Whether choices that the tape does not make go the plain way.
+    pub is_plain: bool,
     /// The hash over everything that happened.
     pub hash: u128,
     /// Simulated time that passed.
@@ -83,6 +85,12 @@ pub const COMMIT: &str = match option_env!("FLOODMARK_COMMIT") {
 pub(crate) fn command(scenario: &str, seed: u64) -> String {
     let (features, plant) = planting();
     format!("cargo run --release {features}-- run {scenario} --seed {seed}{plant}")
+}
+
+/// Returns the command that does something (`replay`, `shrink`) with a recording.
+pub fn replay_command(verb: &str, path: &Path) -> String {
+    let (features, plant) = planting();
+    format!("cargo run --release {features}-- {verb} {}{plant}", path.display())
 }
 
 impl RunReport {

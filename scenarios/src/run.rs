@@ -34,6 +34,13 @@ pub struct RunOptions {
     pub faults: Option<FaultPlan>,
     /// Choices made in advance.
     pub tape: Option<Tape>,
+    /// Whether choices that the tape does not make go the plain way, and not that of the seed.
+    pub is_plain: bool,
+    /// Choices that mean nothing and are made all the same.
+    pub dummy_choices: u32,
+    /// Whether nothing is done but the run itself: it is not compared with a run without faults, and
+    /// a failure has no last events.
+    pub is_alone: bool,
     /// Whether the report has a tape of all choices.
     pub is_recorded: bool,
     /// Whether the run is done twice, to see whether it does the same.
@@ -53,19 +60,22 @@ pub fn run(scenario: &'static Scenario, seed: u64, options: &RunOptions) -> RunR
         seed,
         faults: faults.clone(),
         tape: options.tape.clone(),
+        is_plain: options.is_plain,
+        dummy_choices: options.dummy_choices,
         is_recorded: options.is_recorded,
         is_verbose: false,
         is_told: options.is_told,
         probes: scenario.must_reach,
     };
     let ending = cluster.simulate(trial.clone());
-    let verdict = judge(&cluster, &prepared, &ending).and_then(|()| {
+    let verdict = judge(&cluster, &prepared, &ending, options).and_then(|()| {
         if options.is_repeated { repeat(&cluster, &trial, &ending) } else { Ok(()) }
     });
     let mut report = RunReport {
         scenario: scenario.name,
         seed,
         shape: shape.clone(),
+        is_plain: options.is_plain,
         hash: ending.hash,
         virtual_time: ending.virtual_time,
         event_count: ending.event_count,
@@ -77,7 +87,9 @@ pub fn run(scenario: &'static Scenario, seed: u64, options: &RunOptions) -> RunR
         account: ending.account,
         failure: verdict.err(),
     };
-    if let Some(failure) = &mut report.failure {
+    if let Some(failure) = &mut report.failure
+        && !options.is_alone
+    {
         // The same run once more, for the sake of its words.
         let mut ending = cluster.simulate(Trial { is_verbose: true, is_told: true, ..trial });
         if failure.check == "exactly_once"
@@ -126,7 +138,12 @@ fn origin_of(
 }
 
 /// Compares what a run wrote with what it had to write.
-fn judge(cluster: &Cluster, prepared: &PreparedJob, ending: &Ending) -> Result<(), Failure> {
+fn judge(
+    cluster: &Cluster,
+    prepared: &PreparedJob,
+    ending: &Ending,
+    options: &RunOptions,
+) -> Result<(), Failure> {
     let at = ending.virtual_time;
     if let Err(error) = &ending.result {
         return Err(failure_of(error, at));
@@ -142,6 +159,9 @@ fn judge(cluster: &Cluster, prepared: &PreparedJob, ending: &Ending) -> Result<(
     let actual = ending.lines(prepared.expected.keys().copied());
     exactly_once(&actual, &prepared.expected)
         .map_err(|reason| speaks("exactly_once", format!("against the naive model: {reason}")))?;
+    if options.is_alone {
+        return (prepared.law)(&actual).map_err(|reason| speaks("law_of_the_job", reason));
+    }
     // What the model confirms is not wrong, so from here to the law it is the other run that is.
     let calm = calm_lines(cluster, prepared, ending)
         .map_err(|error| Failure { is_comparison: true, ..failure_of(&error, at) })?;

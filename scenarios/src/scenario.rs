@@ -104,17 +104,22 @@ impl Scenario {
         self.jobs[usize::try_from(index).expect("there are few jobs")]
     }
 
+    /// Returns the subtasks per operator that `seed` chooses.
+    pub fn parallelism(&self, seed: u64) -> u16 {
+        let drawn = Draw::new(seed).below("parallelism", 4);
+        1 + u16::try_from(drawn).expect("below 4")
+    }
+
     /// Returns the options of the job; the seed varies what no result may depend on.
     pub fn environment(&self, seed: u64) -> Environment {
         let draw = Draw::new(seed);
-        let parallelism = u16::try_from(1 + draw.below("parallelism", 4)).expect("at most 4");
         let batch_size = usize::try_from(1 + draw.below("batch", 64)).expect("at most 64");
         let interval = draw.millis("interval", 150, 600);
         let retained = u32::try_from(1 + draw.below("retained", 3)).expect("at most 3");
         let retained = NonZeroU32::new(retained).expect("at least 1");
         let checkpoints = CheckpointConfig::every(interval).retain(retained);
         cluster::environment((self.checkpoints)(cluster::impatient(checkpoints)))
-            .parallelism(parallelism)
+            .parallelism(self.parallelism(seed))
             .key_groups(16)
             .batch_size(batch_size)
             .storage("checkpoints")

@@ -4,6 +4,7 @@ mod failures;
 mod shard;
 mod summary;
 
+pub(crate) use failures::cause_of;
 pub use failures::{FailedRun, FailureKind, Failures};
 pub use shard::Shard;
 pub use summary::{

@@ -3,6 +3,10 @@
 //! A choice has a name: where in the code it is made, by whom, and the how-manieth of that kind it
 //! is. Its outcome is a function of the seed and that name, not the next number of a stream, so that
 //! a choice added somewhere does not change the others. A tape overrides single choices.
+//!
+//! Names are chosen so that they survive small changes of a run: what a fault does to a frame is named
+//! by the fault, the link, the kind of the frame and its number among those of its kind. Leaving out
+//! another fault, or sending a frame more of another kind, shifts nothing.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +33,9 @@ pub struct Tape(pub Vec<RecordedChoice>);
 /// The choices of one run.
 pub(crate) struct Choices {
     seed: u64,
-    overrides: BTreeMap<(String, u64, u64), u64>,
+    /// Whether choices that the tape does not make go the plain way, and not that of the seed.
+    is_plain: bool,
+    overrides: BTreeMap<String, BTreeMap<(u64, u64), u64>>,
     made: BTreeMap<(&'static str, u64), u64>,
     /// Present if the run is recorded.
     record: Option<Tape>,
@@ -37,30 +43,59 @@ pub(crate) struct Choices {
 
 impl Choices {
     pub(crate) fn new(seed: u64, tape: Option<Tape>, is_recorded: bool) -> Self {
-        let choices = tape.unwrap_or_default().0.into_iter();
-        let overrides = choices.map(|RecordedChoice { site, actor, occurrence, value }| {
-            ((site, actor, occurrence), value)
-        });
+        let mut overrides: BTreeMap<String, BTreeMap<(u64, u64), u64>> = BTreeMap::new();
+        for RecordedChoice { site, actor, occurrence, value } in tape.unwrap_or_default().0 {
+            overrides.entry(site).or_default().insert((actor, occurrence), value);
+        }
         Self {
             seed,
-            overrides: overrides.collect(),
+            is_plain: false,
+            overrides,
             made: BTreeMap::new(),
             record: is_recorded.then(Tape::default),
         }
     }
 
-    /// Makes the next choice of `actor` at `site`.
+    /// Lets choices that the tape does not make go the plain way: the least delay, no damage.
+    pub(crate) fn plain(self, is_plain: bool) -> Self {
+        Self { is_plain, ..self }
+    }
+
+    /// Makes the next choice of `actor` at `site`. No way is plainer than another.
     pub(crate) fn choose(&mut self, site: &'static str, actor: u64) -> u64 {
+        let occurrence = self.count(site, actor);
+        self.decide(site, actor, occurrence, None)
+    }
+
+    /// Makes the next choice of `actor` at `site`, of which 0 is the plain way.
+    pub(crate) fn choose_or_zero(&mut self, site: &'static str, actor: u64) -> u64 {
+        let occurrence = self.count(site, actor);
+        self.decide(site, actor, occurrence, Some(0))
+    }
+
+    /// Makes a choice, of which 0 is the plain way, and whose occurrences the caller counts: no other
+    /// may be made at that site by that actor.
+    pub(crate) fn choose_number(&mut self, site: &'static str, actor: u64, occurrence: u64) -> u64 {
+        self.decide(site, actor, occurrence, Some(0))
+    }
+
+    fn count(&mut self, site: &'static str, actor: u64) -> u64 {
         let count = self.made.entry((site, actor)).or_default();
         let occurrence = *count;
         *count += 1;
-        self.choose_number(site, actor, occurrence)
+        occurrence
     }
 
-    /// Makes a choice whose occurrences the caller counts: no other may be made at that site by
-    /// that actor.
-    pub(crate) fn choose_number(&mut self, site: &'static str, actor: u64, occurrence: u64) -> u64 {
-        let value = self.overridden(site, actor, occurrence).unwrap_or_else(|| {
+    fn decide(
+        &mut self,
+        site: &'static str,
+        actor: u64,
+        occurrence: u64,
+        plain: Option<u64>,
+    ) -> u64 {
+        let plain = plain.filter(|_| self.is_plain);
+        let made = self.overridden(site, actor, occurrence).or(plain);
+        let value = made.unwrap_or_else(|| {
             let site = xxh3_64_with_seed(site.as_bytes(), self.seed);
             let mut name = [0; 16];
             name[..8].copy_from_slice(&actor.to_le_bytes());
@@ -75,16 +110,37 @@ impl Choices {
 
     /// Chooses a number below `bound`; 0 if there is none.
     pub(crate) fn below(&mut self, site: &'static str, actor: u64, bound: u64) -> u64 {
-        if bound <= 1 { 0 } else { self.choose(site, actor) % bound }
+        if bound <= 1 { 0 } else { self.choose_or_zero(site, actor) % bound }
     }
 
-    /// Chooses whether something with this probability, in thousandths, happens.
-    pub(crate) fn per_mille(&mut self, site: &'static str, actor: u64, probability: u16) -> bool {
+    /// Chooses whether something with this probability, in thousandths, happens; plainly not. The
+    /// caller counts occurrences.
+    pub(crate) fn per_mille(
+        &mut self,
+        site: &'static str,
+        actor: u64,
+        occurrence: u64,
+        probability: u16,
+    ) -> bool {
         match probability {
             0 => false,
             1000.. => true,
-            _ => self.below(site, actor, 1000) < u64::from(probability),
+            _ => {
+                let value = self.decide(site, actor, occurrence, Some(999));
+                value % 1000 < u64::from(probability)
+            }
         }
+    }
+
+    /// Chooses whether something with this probability, in thousandths, happens; plainly not.
+    pub(crate) fn next_per_mille(
+        &mut self,
+        site: &'static str,
+        actor: u64,
+        probability: u16,
+    ) -> bool {
+        let occurrence = self.count(site, actor);
+        self.per_mille(site, actor, occurrence, probability)
     }
 
     pub(crate) fn into_tape(self) -> Tape {
@@ -92,11 +148,20 @@ impl Choices {
     }
 
     fn overridden(&self, site: &str, actor: u64, occurrence: u64) -> Option<u64> {
-        if self.overrides.is_empty() {
-            return None;
-        }
-        self.overrides.get(&(site.to_owned(), actor, occurrence)).copied()
+        self.overrides.get(site)?.get(&(actor, occurrence)).copied()
     }
+}
+
+/// Names an actor by what is known of it.
+pub(crate) fn actor_of<const N: usize>(parts: [u64; N]) -> u64 {
+    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    parts.iter().for_each(|part| hash.update(&part.to_le_bytes()));
+    hash.digest()
+}
+
+/// Names an actor by a number and a word.
+pub(crate) fn actor_named(number: u64, word: &str) -> u64 {
+    xxh3_64_with_seed(word.as_bytes(), number)
 }
 
 #[cfg(test)]
@@ -128,5 +193,18 @@ mod tests {
         assert_eq!(edited.choose("site", 1), values[0]);
         assert_ne!(edited.choose("site", 1), values[1]);
         assert_eq!(edited.choose("site", 2), values[2]);
+    }
+
+    #[test]
+    fn what_a_tape_does_not_say_is_plain_on_request() {
+        let mut choices = Choices::new(7, None, true);
+        let value = choices.choose_or_zero("site", 1);
+        let tape = choices.into_tape();
+        let mut plain = Choices::new(7, Some(tape), false).plain(true);
+        assert_eq!(plain.choose_or_zero("site", 1), value);
+        assert_eq!(plain.choose_or_zero("site", 1), 0);
+        assert!((0..100).all(|number| !plain.per_mille("fate", 1, number, 900)));
+        // What has no plain way is still the seed's.
+        assert_ne!(plain.choose("id", 1), plain.choose("id", 2));
     }
 }

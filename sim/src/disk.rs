@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::choice::Choices;
+use crate::choice::{Choices, actor_named};
 
 /// What becomes of a node's disk when the node is restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,10 +132,11 @@ impl Disk {
 
     /// Does to everything that was not synced what a loss of power might do.
     pub(crate) fn crash(&mut self, actor: u64, choices: &mut Choices) {
-        for name in self.names.values_mut() {
+        for (path, name) in &mut self.names {
+            let actor = actor_named(actor, path);
             let number = |file: &Option<File>| file.as_ref().map(|file| file.number);
             let is_unsynced = number(&name.current) != number(&name.synced);
-            if is_unsynced && choices.below("unsynced_name", actor, 3) == 0 {
+            if is_unsynced && choices.below("unsynced_name", actor, 3) == 2 {
                 name.current = name.synced.take();
             }
             if let Some(file) = &mut name.current {
@@ -167,7 +168,7 @@ fn after_crash(file: &File, actor: u64, choices: &mut Choices) -> Bytes {
         2 => {
             let mut left = content.to_vec();
             for block in left.chunks_mut(BLOCK_SIZE) {
-                if choices.below("unwritten_block", actor, 2) == 0 {
+                if choices.below("unwritten_block", actor, 2) == 1 {
                     block.fill(0);
                 }
             }

@@ -173,6 +173,47 @@ pub enum Fault {
     BitRot { disk: DiskSelector },
 }
 
+impl PlannedFault {
+    /// Returns the fault without its numbers: what is left when it is made smaller.
+    pub(crate) fn bare(&self) -> Self {
+        let when = match self.when.clone() {
+            When::At(_) => When::At(Duration::ZERO),
+            When::After { event, occurrence, .. } => {
+                When::After { event, occurrence, delay: Duration::ZERO }
+            }
+        };
+        let mut what = self.what.clone();
+        match &mut what {
+            Fault::Crash { down_for, .. } => *down_for = None,
+            Fault::Slow { extra, lasts, .. } | Fault::StoreSlow { extra, lasts, .. } => {
+                (*extra, *lasts) = (Duration::ZERO, Duration::ZERO);
+            }
+            Fault::Lose { per_mille, limit, lasts, .. }
+            | Fault::Duplicate { per_mille, limit, lasts, .. }
+            | Fault::Reorder { per_mille, limit, lasts, .. }
+            | Fault::StoreError { per_mille, limit, lasts, .. }
+            | Fault::CallError { per_mille, limit, lasts, .. }
+            | Fault::StoreCorruption { per_mille, limit, lasts, .. }
+            | Fault::ShortRead { per_mille, limit, lasts, .. }
+            | Fault::CorruptRead { per_mille, limit, lasts, .. }
+            | Fault::DiskError { per_mille, limit, lasts, .. } => {
+                (*per_mille, *limit, *lasts) = (0, 0, Duration::ZERO);
+            }
+            Fault::Pause { lasts, .. }
+            | Fault::Partition { lasts, .. }
+            | Fault::Clog { lasts, .. }
+            | Fault::DiskFull { lasts, .. } => *lasts = Duration::ZERO,
+            Fault::Jump { offset_ms, .. } => *offset_ms = 0,
+            Fault::Drift { ppm, .. } => *ppm = 0,
+            Fault::StaleListing { age, lasts, .. } => {
+                (*age, *lasts) = (Duration::ZERO, Duration::ZERO);
+            }
+            Fault::Reset { .. } | Fault::BitRot { .. } => {}
+        }
+        Self { when, what }
+    }
+}
+
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -23,6 +23,8 @@ pub(crate) struct Link {
     /// What arrives, by when; of several at one moment, in the order they were sent.
     queue: BTreeMap<(Duration, u64), Item>,
     sent_count: u64,
+    /// How many frames of each kind were sent, for choices.
+    kind_counts: Vec<(&'static str, u64)>,
     /// When the last one in order arrives.
     last: Duration,
     size: usize,
@@ -67,6 +69,7 @@ impl Link {
             to,
             queue: BTreeMap::new(),
             sent_count: 0,
+            kind_counts: Vec::new(),
             last: Duration::ZERO,
             size: 0,
             receiver: None,
@@ -125,6 +128,20 @@ impl Link {
     /// Returns how many items were sent, those that were lost included.
     pub(crate) fn sent_count(&self) -> u64 {
         self.sent_count
+    }
+
+    /// Counts a frame of a kind, and returns how many there were before.
+    pub(crate) fn count(&mut self, kind: &'static str) -> u64 {
+        match self.kind_counts.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, count)) => {
+                *count += 1;
+                *count - 1
+            }
+            None => {
+                self.kind_counts.push((kind, 1));
+                0
+            }
+        }
     }
 
     /// Counts a frame that vanishes.

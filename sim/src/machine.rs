@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     DiskHarm, Incident,
-    choice::Choices,
+    choice::{Choices, actor_named},
     disk, network,
     node::Life,
     panics,
@@ -161,7 +161,10 @@ impl SimMachine {
             let choices = &mut state.choices;
             let result = match harm {
                 Some(DiskHarm::Error) => Err(io::Error::other("the disk does not answer")),
-                harm => act(DiskAccess { disk, name: &name, harm, actor, choices }),
+                harm => {
+                    let actor = actor_named(actor, &name);
+                    act(DiskAccess { disk, name: &name, harm, actor, choices })
+                }
             };
             let numbers = [actor, xxh3_64(name.as_bytes()), u64::from(result.is_ok())];
             state.trace.add("disk", now, &numbers);

@@ -15,9 +15,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     FrameFate, FrameId, Incident, NodeId, What,
+    choice::{actor_named, actor_of},
     link::{Arrival, CLOSE, Item, Link},
     node::{Condition, Life, Node, is_alive},
-    rule::FrameView,
+    rule::{FaultName, FrameView},
     timer::Timer,
     world::{Shared, State},
 };
@@ -67,7 +68,7 @@ struct Backlog {
 
 impl State {
     fn latency(&mut self, site: &'static str, actor: u64) -> Duration {
-        self.profile.latency(self.choices.choose(site, actor))
+        self.profile.latency(self.choices.choose_or_zero(site, actor))
     }
 
     fn send(&mut self, index: u64, now: Duration, frame: Frame) {
@@ -78,13 +79,18 @@ impl State {
         }
         let Frame { kind, payload } = frame;
         let number = link.sent_count();
-        let latency =
-            self.profile.latency(self.choices.choose_number("frame_latency", actor, number));
+        let of_kind = (actor_named(actor, kind.0), link.count(kind.0));
+        let choice = self.choices.choose_number("frame_latency", of_kind.0, of_kind.1);
+        let latency = self.profile.latency(choice);
         let mut at = now + latency;
         let mut fate = FrameFate::Deliver;
         let mut is_held = false;
         if !self.rules.is_empty() {
-            let view = view(&self.nodes, link, kind.0);
+            let view = FrameView {
+                actor: of_kind.0,
+                number: of_kind.1,
+                ..view(&self.nodes, link, kind.0)
+            };
             fate = self.rules.fate_of(view, &mut self.choices);
             at += self.rules.delay_of(view);
             is_held = self.rules.is_held(view);
@@ -105,7 +111,10 @@ impl State {
         }
         // Long enough to arrive after a failover, now and then.
         let overtaken = match fate {
-            FrameFate::Reorder => self.choices.below("overtaken", actor, nanos(OVERTAKEN_MAX)),
+            FrameFate::Reorder => {
+                let choice = self.choices.choose_number("overtaken", of_kind.0, of_kind.1);
+                choice % nanos(OVERTAKEN_MAX)
+            }
             FrameFate::Deliver | FrameFate::Lose | FrameFate::Duplicate => 0,
         };
         let link = self.network.links.get_mut(&index).expect("the link was just seen");
@@ -137,8 +146,10 @@ impl State {
     }
 
     /// Decides whether the peers of a node that died hear of it, or only its silence.
-    pub(crate) fn is_silent_death(&mut self, node: NodeId) -> bool {
-        self.choices.below("crash_is_silent", node.0 as u64, 4) == 0
+    pub(crate) fn is_silent_death(&mut self, node: NodeId, cause: FaultName) -> bool {
+        let actor = actor_of([cause.0, node.0 as u64]);
+        // Plainly, they hear.
+        self.choices.below("crash_is_silent", actor, 4) == 3
     }
 
     /// Tells the peers of a life that it is over. Returns which senders have to be woken, and when.
@@ -390,7 +401,7 @@ pub(crate) fn connect(
     Box::pin(async move {
         let (name, port) = to.0.rsplit_once(':').ok_or(io::ErrorKind::InvalidInput)?;
         let port: u16 = port.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
-        let actor = (from.node.0 as u64) << 32 | u64::from(port);
+        let actor = actor_named((from.node.0 as u64) << 32 | u64::from(port), name);
         let latency = shared.lock().latency("connect_latency", actor);
         shared.sleep_until(shared.now() + latency).await;
         let answer = {
@@ -452,7 +463,7 @@ impl LinkProfile {
 /// Returns a frame of `kind` on a link as rules see it.
 fn view<'a>(nodes: &'a [Node], link: &Link, kind: &'static str) -> FrameView<'a> {
     let end = |life: Life| (life.node, &*nodes[life.node.0].name);
-    FrameView { from: end(link.from), to: end(link.to), kind, actor: link.actor }
+    FrameView { from: end(link.from), to: end(link.to), kind, actor: link.actor, number: 0 }
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     CallSelector, Direction, DiskHarm, DiskSelector, Effect, FrameFate, LinkSelector, NodeId,
-    Operation, StoreSelector, choice::Choices,
+    Operation, StoreSelector,
+    choice::{Choices, actor_named, actor_of},
 };
 
 /// What a lasting fault does.
@@ -22,10 +23,14 @@ pub(crate) enum Rule {
     CallError { call: CallSelector, effect: Effect, per_mille: u16, left: u32 },
 }
 
+/// What names a fault in choices, whatever other faults there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FaultName(pub(crate) u64);
+
 /// The rules in force, by the number of their fault.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
-    rules: BTreeMap<u64, Rule>,
+    rules: BTreeMap<u64, (FaultName, Rule)>,
 }
 
 /// A frame, as rules see it.
@@ -34,8 +39,10 @@ pub(crate) struct FrameView<'a> {
     pub(crate) from: (NodeId, &'a str),
     pub(crate) to: (NodeId, &'a str),
     pub(crate) kind: &'static str,
-    /// The link, for choices.
+    /// The link and the kind, for choices.
     pub(crate) actor: u64,
+    /// Which of the frames of its kind on the link.
+    pub(crate) number: u64,
 }
 
 /// An operation, as rules see it.
@@ -44,8 +51,10 @@ pub(crate) struct OperationView<'a> {
     pub(crate) node: &'a str,
     pub(crate) operation: Operation,
     pub(crate) key: &'a str,
-    /// The node, for choices.
+    /// The node, the operation and the key, for choices.
     pub(crate) actor: u64,
+    /// Which of the same operations of the node on the key.
+    pub(crate) number: u64,
 }
 
 /// An operation on a disk, as rules see it.
@@ -83,8 +92,8 @@ impl<'a> FrameView<'a> {
 }
 
 impl Rules {
-    pub(crate) fn add(&mut self, number: u64, rule: Rule) {
-        self.rules.insert(number, rule);
+    pub(crate) fn add(&mut self, number: u64, name: FaultName, rule: Rule) {
+        self.rules.insert(number, (name, rule));
     }
 
     pub(crate) fn remove(&mut self, number: u64) {
@@ -101,7 +110,7 @@ impl Rules {
 
     /// Returns whether a new connection between two nodes is impossible.
     pub(crate) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
-        self.rules.values().any(|rule| match rule {
+        self.rules.values().any(|(_, rule)| match rule {
             Rule::Partition { from: left, to: right, .. } => {
                 (left.contains(&from) && right.contains(&to))
                     || (left.contains(&to) && right.contains(&from))
@@ -120,7 +129,7 @@ impl Rules {
 
     /// Returns whether a frame must wait.
     pub(crate) fn is_held(&self, frame: FrameView<'_>) -> bool {
-        self.rules.values().any(|rule| match rule {
+        self.rules.values().any(|(_, rule)| match rule {
             Rule::Partition { from, to, direction } => {
                 let (sender, receiver) = (frame.from.0, frame.to.0);
                 (from.contains(&sender) && to.contains(&receiver))
@@ -143,7 +152,7 @@ impl Rules {
     /// Returns how much longer a frame takes.
     pub(crate) fn delay_of(&self, frame: FrameView<'_>) -> Duration {
         let mut delay = Duration::ZERO;
-        for rule in self.rules.values() {
+        for (_, rule) in self.rules.values() {
             let Rule::Slow(link, extra) = rule else { continue };
             if link.matches(frame) {
                 delay += *extra;
@@ -154,11 +163,12 @@ impl Rules {
 
     /// Decides what becomes of a frame.
     pub(crate) fn fate_of(&mut self, frame: FrameView<'_>, choices: &mut Choices) -> FrameFate {
-        for rule in self.rules.values_mut() {
+        for (name, rule) in self.rules.values_mut() {
             let Rule::Frame { what, link, per_mille, left } = rule else { continue };
+            let actor = actor_of([name.0, frame.actor]);
             if 0 < *left
                 && link.matches(frame)
-                && choices.per_mille("frame_fate", frame.actor, *per_mille)
+                && choices.per_mille("frame_fate", actor, frame.number, *per_mille)
             {
                 *left -= 1;
                 return *what;
@@ -167,20 +177,21 @@ impl Rules {
         FrameFate::Deliver
     }
 
-    /// Decides whether an operation fails, and how.
+    /// Decides whether an operation fails, and how, and returns the fault that does it.
     pub(crate) fn failure_of(
         &mut self,
         view: OperationView<'_>,
         choices: &mut Choices,
-    ) -> Option<Effect> {
-        for rule in self.rules.values_mut() {
+    ) -> Option<(FaultName, Effect)> {
+        for (name, rule) in self.rules.values_mut() {
             let Rule::StoreError { store, effect, per_mille, left } = rule else { continue };
+            let actor = actor_of([name.0, view.actor]);
             if 0 < *left
                 && store.matches(view)
-                && choices.per_mille("store_fate", view.actor, *per_mille)
+                && choices.per_mille("store_fate", actor, view.number, *per_mille)
             {
                 *left -= 1;
-                return Some(*effect);
+                return Some((*name, *effect));
             }
         }
         None
@@ -192,12 +203,13 @@ impl Rules {
         view: CallView,
         choices: &mut Choices,
     ) -> Option<Effect> {
-        for rule in self.rules.values_mut() {
+        for (name, rule) in self.rules.values_mut() {
             let Rule::CallError { call, effect, per_mille, left } = rule else { continue };
+            let actor = actor_of([name.0, view.actor]);
             if 0 < *left
                 && is_named(&call.system, view.system)
                 && is_named(&call.operation, view.operation)
-                && choices.per_mille("call_fate", view.actor, *per_mille)
+                && choices.next_per_mille("call_fate", actor, *per_mille)
             {
                 *left -= 1;
                 return Some(*effect);
@@ -209,7 +221,7 @@ impl Rules {
     /// Returns how much longer an operation takes.
     pub(crate) fn store_delay_of(&self, view: OperationView<'_>) -> Duration {
         let mut delay = Duration::ZERO;
-        for rule in self.rules.values() {
+        for (_, rule) in self.rules.values() {
             let Rule::StoreSlow(store, extra) = rule else { continue };
             if store.matches(view) {
                 delay += *extra;
@@ -222,12 +234,13 @@ impl Rules {
 impl Rules {
     /// Decides whether a read of the object store yields a changed byte.
     pub(crate) fn is_corrupted(&mut self, view: OperationView<'_>, choices: &mut Choices) -> bool {
-        self.rules.values_mut().any(|rule| {
+        self.rules.values_mut().any(|(name, rule)| {
             let Rule::StoreCorruption { store, per_mille, left } = rule else { return false };
+            let actor = actor_of([name.0, view.actor]);
             let strikes = 0 < *left
                 && view.operation == Operation::Get
                 && store.matches(view)
-                && choices.per_mille("store_corruption", view.actor, *per_mille);
+                && choices.per_mille("store_corruption", actor, view.number, *per_mille);
             *left -= u32::from(strikes);
             strikes
         })
@@ -236,7 +249,7 @@ impl Rules {
     /// Returns for how long a listing does not show what others stored.
     pub(crate) fn staleness_of(&self, view: OperationView<'_>) -> Duration {
         let mut longest = Duration::ZERO;
-        for rule in self.rules.values() {
+        for (_, rule) in self.rules.values() {
             let Rule::StaleListing(store, age) = rule else { continue };
             if view.operation == Operation::List && store.matches(view) {
                 longest = longest.max(*age);
@@ -251,12 +264,13 @@ impl Rules {
         view: DiskView<'_>,
         choices: &mut Choices,
     ) -> Option<DiskHarm> {
-        for rule in self.rules.values_mut() {
+        for (name, rule) in self.rules.values_mut() {
             let Rule::Disk { harm, disk, per_mille, left } = rule else { continue };
+            let actor = actor_named(actor_of([name.0, view.actor]), view.name);
             if 0 < *left
                 && harm.applies_to(view.operation)
                 && disk.matches(view.node, view.name)
-                && choices.per_mille("disk_fate", view.actor, *per_mille)
+                && choices.next_per_mille("disk_fate", actor, *per_mille)
             {
                 *left -= 1;
                 return Some(*harm);

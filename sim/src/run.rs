@@ -42,6 +42,12 @@ pub struct RunOptions {
     /// Keeps a chronicle, in which frames of these kinds are left out unless a fault strikes them.
     /// Slower.
     pub chronicle: Option<&'static [&'static str]>,
+    /// Whether choices that the tape does not make go the plain way, and not that of the seed: the
+    /// least delay, no damage.
+    pub is_plain: bool,
+    /// Choices that mean nothing and are made all the same, by a task and an idle node of their own:
+    /// they show whether a run depends on what else happens.
+    pub dummy_choices: u32,
     /// How long frames take.
     pub links: LinkProfile,
     /// Events after which the run is given up: it does not get anywhere.
@@ -62,6 +68,8 @@ impl RunOptions {
             is_recorded: false,
             is_verbose: false,
             chronicle: None,
+            is_plain: false,
+            dummy_choices: 0,
             links: LinkProfile::default(),
             event_budget: 10_000_000,
             time_max: Duration::from_secs(3_600),
@@ -144,7 +152,8 @@ where
     let limit = options.watchdog;
     let thread = thread::Builder::new().name(panics::THREAD_NAME.to_owned());
     let mut options = options;
-    let choices = Choices::new(options.seed.0, options.tape.take(), options.is_recorded);
+    let choices = Choices::new(options.seed.0, options.tape.take(), options.is_recorded)
+        .plain(options.is_plain);
     let spawned = thread.spawn(move || {
         // Nobody listens any more when the watchdog was faster.
         let _ = sender.send(run_here(options, choices, story));
@@ -188,6 +197,9 @@ where
     let time = runtime.block_on(async { TimeHandle::current() });
     let shared = Shared::new(state, time, apart);
     let world = World { shared: shared.clone() };
+    if 0 < options.dummy_choices {
+        world.disturb(options.dummy_choices);
+    }
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(conduct(shared.clone(), options.time_max, story(world)))
     }));

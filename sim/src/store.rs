@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     Effect, Incident, NodeId, Operation, What,
+    choice::{actor_named, actor_of},
     disk::corrupted,
     node::Life,
     rule::OperationView,
@@ -43,6 +44,8 @@ pub(crate) struct Store {
     pub(crate) objects: BTreeMap<String, Bytes>,
     /// Which node created each object, and when. Those that were there before have no entry.
     created: BTreeMap<String, (NodeId, Duration)>,
+    /// How often each operation was asked for by each node on each key, for choices.
+    counts: BTreeMap<u64, u64>,
 }
 
 /// What is asked of the store.
@@ -75,6 +78,13 @@ impl Request {
 }
 
 impl Store {
+    /// Counts an operation, and returns how many there were before.
+    fn count(&mut self, actor: u64) -> u64 {
+        let count = self.counts.entry(actor).or_default();
+        *count += 1;
+        *count - 1
+    }
+
     fn apply(&mut self, key: &str, request: Request) -> Result<Answer, StoreError> {
         let owned = || key.to_owned();
         match request {
@@ -176,13 +186,16 @@ impl Fate {
 
 impl State {
     fn course_of(&mut self, life: Life, key: &str, operation: Operation) -> Course {
-        let actor = life.node.0 as u64;
+        let actor = actor_named(actor_of([life.node.0 as u64, operation as u64]), key);
+        let number = self.store.count(actor);
         let name = self.name(life.node);
-        let view = OperationView { node: &name, operation, key, actor };
+        let view = OperationView { node: &name, operation, key, actor, number };
         let extra = self.rules.store_delay_of(view);
-        let mut effect = self.rules.failure_of(view, &mut self.choices);
+        let struck = self.rules.failure_of(view, &mut self.choices);
+        let cause = struck.map_or(0, |(fault, _)| actor_of([fault.0, actor]));
+        let mut effect = struck.map(|(_, effect)| effect);
         if effect == Some(Effect::InDoubt) {
-            effect = Some(match self.choices.below("store_doubt", actor, 3) {
+            effect = Some(match self.choices.below("store_doubt", cause, 3) {
                 0 => Effect::Never,
                 1 => Effect::After,
                 _ => Effect::Later,
@@ -193,7 +206,7 @@ impl State {
             Some(Effect::Before) => Fate::Fails,
             Some(Effect::Never) => Fate::Doubt(None),
             Some(Effect::After) => Fate::Doubt(Some(Duration::ZERO)),
-            Some(Effect::Later) => Fate::Doubt(Some(self.time_in("store_later", actor, LATER))),
+            Some(Effect::Later) => Fate::Doubt(Some(self.time_in("store_later", cause, LATER))),
             Some(Effect::InDoubt) => unreachable!("what it means was decided above"),
         };
         let flaw = self.flaw_of(view);
@@ -222,7 +235,8 @@ impl State {
     /// Puts a flaw into an answer.
     fn flawed(&mut self, answer: Answer, flaw: Flaw, asked: (Life, &str, Duration)) -> Answer {
         let (life, key, now) = asked;
-        let (node, actor) = (self.name(life.node), life.node.0 as u64);
+        let node = self.name(life.node);
+        let actor = actor_named(life.node.0 as u64, key);
         match (answer, flaw) {
             (Answer::Content(content), Flaw::Corrupt) if !content.is_empty() => {
                 self.struck_count += 1;
@@ -259,8 +273,8 @@ impl Shared {
         let now = self.now();
         let operation = request.operation();
         let mut state = self.lock();
-        let actor = life.node.0 as u64;
-        if !state.is_alive(life) && state.choices.below("effect_of_the_dead", actor, 2) == 0 {
+        let actor = actor_named(actor_of([life.node.0 as u64, operation as u64]), key);
+        if !state.is_alive(life) && state.choices.below("effect_of_the_dead", actor, 2) == 1 {
             return Err(StoreError::Failed { key: key.to_owned(), reason: "too late".to_owned() });
         }
         state.store.note(key, &request, life.node, now);
@@ -273,7 +287,8 @@ impl Shared {
         }
         let content = state.store.objects.get(key).cloned();
         let size = content.as_ref().map_or(0, |content| content.len() as u64);
-        let numbers = [actor, xxh3_64(key.as_bytes()), size, u64::from(answer.is_ok())];
+        let numbers =
+            [life.node.0 as u64, xxh3_64(key.as_bytes()), size, u64::from(answer.is_ok())];
         state.trace.add("store", now, &numbers);
         drop(state);
         if is_effect {

@@ -19,7 +19,7 @@ use madsim::{
 
 use crate::{
     DiskFate, FrameFate, Happening, LinkProfile, NodeId, RunError, StoreEffect, What,
-    choice::Choices,
+    choice::{Choices, actor_of},
     chronicle::Chronicler,
     disk::Disk,
     incident::{Incident, Incidents},
@@ -27,7 +27,7 @@ use crate::{
     network::Network,
     node::{Condition, Life, Node, NodeClock, is_alive},
     panics,
-    rule::Rules,
+    rule::{FaultName, Rules},
     store::Store,
     trace::Trace,
 };
@@ -398,6 +398,27 @@ impl World {
         node
     }
 
+    /// Makes choices that mean nothing, one after the other, and adds a node that does nothing.
+    pub(crate) fn disturb(&self, count: u32) {
+        let world = self.clone();
+        self.shared.spawn_apart(async move {
+            // The story has the first word, so that its nodes keep their places.
+            world.sleep(Duration::from_millis(1)).await;
+            world.add_node("idle", |machine| {
+                Box::pin(async move {
+                    loop {
+                        machine.sleep(Duration::from_millis(700)).await;
+                    }
+                })
+            });
+            for number in 0..count {
+                let site = if number % 2 == 0 { "dummy" } else { "another_dummy" };
+                let pause = world.shared.lock().choices.below(site, u64::from(number % 7), 60);
+                world.sleep(Duration::from_millis(pause)).await;
+            }
+        });
+    }
+
     /// Returns the node `name`.
     pub fn node(&self, name: &str) -> Option<NodeId> {
         self.shared.lock().find(name)
@@ -415,6 +436,11 @@ impl World {
 
     /// Kills a node. Its effects end here; what it had asked of the object store may still happen.
     pub fn crash(&self, node: NodeId) {
+        self.crash_by(node, FaultName(0));
+    }
+
+    /// Kills a node, by a fault that names the choices.
+    fn crash_by(&self, node: NodeId, cause: FaultName) {
         let now = self.now();
         let (handle, refused) = {
             let mut state = self.shared.lock();
@@ -425,14 +451,14 @@ impl World {
             }
             *condition = Condition::Dead;
             let life = Life { node, incarnation: *incarnation };
-            disk.crash(node.0 as u64, &mut state.choices);
+            disk.crash(actor_of([cause.0, node.0 as u64]), &mut state.choices);
             let handle = handle.clone();
             state.trace.add("crash", now, &[node.0 as u64]);
             state.log(now, node, || "crashes".to_owned());
             let name = state.name(node);
             state.incidents.add(Incident::Crashed { node: name });
             state.record(now, node, || What::Crashed);
-            let is_silent = state.is_silent_death(node);
+            let is_silent = state.is_silent_death(node, cause);
             let refused = if is_silent { Vec::new() } else { state.break_links_of(life, now) };
             (handle, refused)
         };

@@ -109,7 +109,7 @@ impl Failures {
 
 /// Returns a reason without what differs between two failures of one cause: numbers, what is quoted,
 /// and what is listed in brackets.
-fn cause_of(reason: &str) -> String {
+pub(crate) fn cause_of(reason: &str) -> String {
     let mut cause = String::with_capacity(reason.len());
     let mut rest = reason.chars().peekable();
     while let Some(character) = rest.next() {

@@ -1,6 +1,6 @@
 //! The faults of a run: each waits for its moment, strikes, and ends.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use floodmark_platform::Observation;
 use tokio::sync::oneshot;
@@ -9,8 +9,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::{
     DiskFate, DiskHarm, DiskSelector, EventSelector, Fault, FaultPlan, FrameFate, Happening,
     Incident, LinkSelector, NodeId, PlannedFault, What, When, World,
+    choice::{actor_named, actor_of},
     node::Condition,
-    rule::{FrameView, Rule},
+    rule::{FaultName, FrameView, Rule},
 };
 
 /// The faults of the plan.
@@ -69,6 +70,21 @@ impl Faults {
     }
 }
 
+/// Names the faults of a plan in choices: by what they are, so that a name stays when other faults
+/// are left out, and also when the fault becomes shorter, comes at another time, or strikes less.
+/// Equals are counted.
+fn names(plan: &FaultPlan) -> Vec<FaultName> {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    let name = |fault: &PlannedFault| {
+        let text = fault.bare().to_string();
+        let hash = xxh3_64(text.as_bytes());
+        let count = counts.entry(text).or_default();
+        *count += 1;
+        FaultName(actor_of([hash, *count]))
+    };
+    plan.0.iter().map(name).collect()
+}
+
 impl EventSelector {
     fn matches(&self, label: &str, node: &str, observation: &dyn Observation) -> bool {
         if self.label != label || self.node.as_deref().is_some_and(|wanted| wanted != node) {
@@ -86,7 +102,8 @@ impl EventSelector {
 impl World {
     /// Lets the faults of a plan happen, each at its moment.
     pub fn schedule(&self, plan: &FaultPlan) {
-        for PlannedFault { when, what } in plan.0.clone() {
+        for (PlannedFault { when, what }, name) in plan.0.iter().zip(names(plan)) {
+            let (when, what) = (when.clone(), what.clone());
             let (number, moment) = {
                 let mut state = self.shared.lock();
                 state.faults.pending_count += 1;
@@ -99,7 +116,7 @@ impl World {
                 world.shared.lock().faults.pending_count -= 1;
                 if has_come && !world.shared.lock().faults.is_healed {
                     world.record(What::FaultBegan { number, fault: what.clone() });
-                    world.inflict(number, what).await;
+                    world.inflict((number, name), what).await;
                     world.record(What::FaultEnded { number });
                 }
             });
@@ -175,7 +192,7 @@ impl World {
     }
 
     /// Lets a fault happen, and end when its time is over.
-    async fn inflict(&self, number: u64, fault: Fault) {
+    async fn inflict(&self, number: (u64, FaultName), fault: Fault) {
         let now = self.now();
         {
             let mut state = self.shared.lock();
@@ -188,7 +205,7 @@ impl World {
         match fault {
             Fault::Crash { node, down_for, disk } => {
                 let Some(node) = self.node(&node) else { return };
-                self.crash(node);
+                self.crash_by(node, number.1);
                 if disk == DiskFate::Lost {
                     // At once, so that it is lost even if everything heals before the restart.
                     self.shared.lock().nodes[node.0].disk.lose();
@@ -274,19 +291,19 @@ impl World {
                 let (harm, per_mille, left) = (DiskHarm::Full, 1000, u32::MAX);
                 self.rule(number, Rule::Disk { harm, disk, per_mille, left }, lasts).await;
             }
-            Fault::BitRot { disk } => self.rot(&disk),
+            Fault::BitRot { disk } => self.rot(&disk, number.1),
         }
     }
 
-    async fn rule(&self, number: u64, rule: Rule, lasts: Duration) {
-        self.shared.lock().rules.add(number, rule);
+    async fn rule(&self, (number, name): (u64, FaultName), rule: Rule, lasts: Duration) {
+        self.shared.lock().rules.add(number, name, rule);
         self.sleep(lasts).await;
         self.shared.lock().rules.remove(number);
         self.wake_links();
     }
 
     /// Changes one byte of one file that a selector admits, if there is one that is not empty.
-    fn rot(&self, selector: &DiskSelector) {
+    fn rot(&self, selector: &DiskSelector, name: FaultName) {
         let mut state = self.shared.lock();
         let state = &mut *state;
         let nodes = state.nodes.iter().enumerate();
@@ -298,11 +315,11 @@ impl World {
         if files.is_empty() {
             return;
         }
-        // The world is the actor: it has no number among the nodes.
-        let chosen = state.choices.below("rotten_file", u64::MAX, files.len() as u64);
+        let chosen = state.choices.below("rotten_file", name.0, files.len() as u64);
         let (index, name) =
             files.swap_remove(usize::try_from(chosen).expect("there are few files"));
-        state.nodes[index].disk.rot(&name, index as u64, &mut state.choices);
+        let actor = actor_named(index as u64, &name);
+        state.nodes[index].disk.rot(&name, actor, &mut state.choices);
         let node = state.nodes[index].name.clone();
         state.incidents.add(Incident::DiskStruck { node, name, harm: DiskHarm::Rot });
     }
@@ -317,6 +334,7 @@ impl World {
                 to: (link.to.node, &nodes[link.to.node.0].name),
                 kind: "",
                 actor: link.actor,
+                number: 0,
             };
             // A connection carries all kinds, so the kind does not matter.
             let any_kind = LinkSelector { kind: None, ..selector.clone() };
