@@ -16,7 +16,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use floodmark_scenarios::{
-    RunOptions, catalog, run,
+    RunOptions, catalog, replay_command, run,
     sweep::{
         FailureKind, MixedCommits, Shard, SweepEnd, SweepOptions, SweepSummary, Totals,
         sweep as run_all,
@@ -104,7 +104,7 @@ fn sweep_here(arguments: &SweepArguments) -> Result<ExitCode, String> {
         show_table(&summary);
         show_failures(&summary);
         for path in recordings {
-            println!("recorded: cargo run --release -- replay {}", path.display());
+            println!("{}\n{}", replay_command("replay", &path), replay_command("shrink", &path));
         }
         show_rate(&summary, elapsed);
         show_verdict(&summary);
