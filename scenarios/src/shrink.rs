@@ -22,6 +22,18 @@ use crate::{
 /// Slots of a worker: a cluster with fewer than the job needs is no smaller case of anything.
 const SLOTS_PER_WORKER: u16 = 2;
 
+/// How many records a sample has.
+const SAMPLE_SIZES: [usize; 12] = [1, 2, 3, 5, 8, 12, 20, 40, 80, 160, 320, 640];
+
+/// Samples of each size.
+const SAMPLE_COUNT: usize = 3;
+
+/// Runs of each sample.
+const SAMPLE_ATTEMPT_COUNT: u64 = 5;
+
+/// The site at which the order of tasks is chosen.
+const SCHEDULE: &str = "schedule";
+
 /// How long and how hard it is tried.
 #[derive(Clone, Copy, Debug)]
 pub struct ShrinkOptions {
@@ -156,7 +168,7 @@ impl Search {
         Some(Self {
             scenario,
             best: file.clone(),
-            cause: cause_of(&failure.reason),
+            cause: cause_in(&failure.reason),
             check: failure.check,
             options: effort,
             thread_count: options.thread_count.get(),
@@ -171,6 +183,7 @@ impl Search {
         self.until(0.1, Self::forget_tape);
         self.until(0.35, Self::drop_faults);
         self.until(0.45, Self::shrink_cluster);
+        self.until(0.65, Self::sample_records);
         self.until(0.8, Self::drop_records);
         // With less to do, other faults may be idle.
         self.until(0.85, Self::drop_faults);
@@ -218,6 +231,41 @@ impl Search {
             case
         });
         self.adopt_first(small.collect());
+    }
+
+    /// Tries a few records from the whole length of the input, then more. What a failure needs is
+    /// often that records come at all, and a step that leaves out a part of them changes the times of
+    /// all others; so each sample has several attempts that differ in the order of tasks.
+    fn sample_records(&mut self) {
+        let base = self.best.clone();
+        let records = self.records_of(&base);
+        for size in SAMPLE_SIZES.into_iter().filter(|size| *size < records.len()) {
+            let pace = records.len() / size;
+            let sample = |offset: usize| {
+                let sampled = records.iter().skip(offset * pace / SAMPLE_COUNT).step_by(pace);
+                sampled.take(size).copied().collect::<Vec<_>>()
+            };
+            let variants = |attempt: u64| (0..SAMPLE_COUNT).map(move |offset| (attempt, offset));
+            let cases = (0..SAMPLE_ATTEMPT_COUNT).flat_map(variants).map(|(attempt, offset)| {
+                let mut case = base.clone();
+                case.shape.records = Some(sample(offset));
+                // First as it is, then with as little noise as there can be.
+                case.is_plain |= 0 < attempt;
+                if 1 < attempt {
+                    case.tape.0.retain(|choice| choice.site != SCHEDULE);
+                    case.tape.0.push(RecordedChoice {
+                        site: SCHEDULE.to_owned(),
+                        actor: 0,
+                        occurrence: 0,
+                        value: attempt,
+                    });
+                }
+                case
+            });
+            if self.adopt_first(cases.collect()).is_some() {
+                return;
+            }
+        }
     }
 
     fn drop_records(&mut self) {
@@ -310,7 +358,7 @@ impl Search {
     fn fails(&self, case: &ReplayFile) -> bool {
         let report = run(self.scenario, case.seed, &with(case, &self.options));
         let is_same = |failure: &Failure| {
-            failure.check == self.check && cause_of(&failure.reason) == self.cause
+            failure.check == self.check && cause_in(&failure.reason) == self.cause
         };
         if !report.failure.as_ref().is_some_and(is_same) {
             return false;
@@ -353,6 +401,24 @@ impl Search {
             choices,
         }
     }
+}
+
+/// Returns the cause of a failure, wherever it is met: without what tells one subtask or sink from
+/// another.
+fn cause_in(reason: &str) -> String {
+    let mut cause = cause_of(reason);
+    while let Some((before, (_, after))) =
+        cause.split_once(" (").and_then(|(before, rest)| Some((before, rest.split_once(')')?)))
+    {
+        cause = format!("{before}{after}");
+    }
+    let mut words: Vec<&str> = cause.split(' ').collect();
+    for index in 1..words.len() {
+        if words[index - 1] == "sink" {
+            words[index] = "#";
+        }
+    }
+    words.join(" ")
 }
 
 /// Returns the options of a case's run, with as much effort as is needed.

@@ -111,6 +111,11 @@ impl Failures {
 /// and what is listed in brackets.
 pub(crate) fn cause_of(reason: &str) -> String {
     let mut cause = String::with_capacity(reason.len());
+    // A hash has letters, too.
+    let is_hash = |word: &&str| 12 <= word.len() && word.chars().all(|c| c.is_ascii_hexdigit());
+    let words = reason.split(|character: char| !character.is_ascii_alphanumeric());
+    let reason =
+        words.filter(is_hash).fold(reason.to_owned(), |text, hash| text.replace(hash, "0"));
     let mut rest = reason.chars().peekable();
     while let Some(character) = rest.next() {
         let close = match character {

@@ -6,6 +6,7 @@
 #[path = "../it/browser.rs"]
 mod browser;
 mod robust;
+mod shrinking;
 
 use std::{
     env, fs,
