@@ -4,6 +4,7 @@ mod browser;
 mod command;
 mod readme;
 mod real_threads;
+mod regressions;
 mod replay;
 mod sweeps;
 mod timeline;
