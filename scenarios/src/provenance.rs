@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn a_count_is_made_of_the_lines_with_its_word() {
-        let input = Input { seed: 3, size: 200, kept: None };
+        // So few lines that no count exceeds the records that are named.
+        let input = Input { seed: 3, size: 16, kept: None };
         let expected = (word_count::JOB.prepare)(&input).expected;
         let (directory, lines) = expected.first_key_value().unwrap();
         for line in &lines[..3] {

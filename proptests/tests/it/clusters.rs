@@ -7,7 +7,7 @@ use floodmark_scenarios::Simulation;
 use floodmark_sim::{
     Direction, DiskFate, Effect, Fault, FaultPlan, LinkSelector, PlannedFault, StoreSelector, When,
 };
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::FileFailurePersistence};
 
 const RECORD_COUNT: u64 = 400;
 const KEY_COUNT: u64 = 9;
@@ -107,14 +107,21 @@ fn fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
-fn plan() -> impl Strategy<Value = FaultPlan> {
+/// Up to five faults, each at a moment of its own.
+pub(crate) fn plan() -> impl Strategy<Value = FaultPlan> {
     let planned = (millis(0..5_000), fault())
         .prop_map(|(time, what)| PlannedFault { when: When::At(time), what });
     prop::collection::vec(planned, 0..6).prop_map(FaultPlan)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 256,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
+            "proptest-regressions/clusters.txt",
+        ))),
+        ..ProptestConfig::default()
+    })]
 
     /// Whatever goes wrong, whatever the order of the input and however the job is cut into subtasks
     /// and epochs: every record is counted once, and no check of the runtime's promises speaks

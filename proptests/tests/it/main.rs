@@ -4,6 +4,7 @@ mod alignment;
 mod clusters;
 mod codec;
 mod key_groups;
+mod scenarios;
 mod snapshots;
 mod watermarks;
 mod windows;
