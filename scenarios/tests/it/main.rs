@@ -1,5 +1,6 @@
 //! The scenarios themselves, the command that runs them, and the same job on real threads.
 
+mod broken_jobs;
 mod browser;
 mod command;
 mod readme;
@@ -8,6 +9,7 @@ mod regressions;
 mod replay;
 mod sweeps;
 mod timeline;
+mod water_level;
 
 #[test]
 fn the_readme_shows_the_example_that_is_run() {
