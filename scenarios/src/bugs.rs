@@ -1,11 +1,12 @@
 //! The catalogue of bugs that the simulator must find: what others shipped, and our own history.
 //!
 //! One entry per bug, in the order of the ids: `M` for mistakes of real stream processors, `O` for
-//! our own. An entry whose bug is planted names the scenarios that expose it and the checks that may
-//! speak, the expected one first. Nothing else has to be changed when a bug is planted: the kill
-//! matrix and its test read this list.
+//! our own, `W` for mistakes that users make in a job. An entry whose bug is planted names the
+//! scenarios that expose it and the checks that may speak, the expected one first; one of a broken
+//! job names the scenario of that job, and that of the right one. Nothing else has to be changed when
+//! a bug is planted: the kill matrix and its test read this list.
 
-use crate::{Scenario, catalog};
+mod lookup;
 
 #[cfg(feature = "planted-bugs")]
 use floodmark::platform::PlantedBug as Switch;
@@ -53,6 +54,17 @@ pub enum BugState {
         /// The checks that may find it, the expected one first.
         checks: &'static [&'static str],
     },
+    /// It is in a job: the scenario is the switch.
+    BrokenJob {
+        /// The mistake in two or three words.
+        name: &'static str,
+        /// The scenario of the broken job.
+        scenario: &'static str,
+        /// The same scenario of the right job.
+        right: &'static str,
+        /// The checks that may find it, the expected one first.
+        checks: &'static [&'static str],
+    },
     /// The part that it would be planted in exists, and it is not planted.
     Due,
     /// The part that it would be planted in does not exist.
@@ -62,7 +74,7 @@ pub enum BugState {
     },
 }
 
-use BugState::{Due, Planted, Waiting};
+use BugState::{BrokenJob, Planted, Waiting};
 
 /// Every bug.
 pub const ALL: &[Bug] = &[
@@ -647,69 +659,74 @@ pub const ALL: &[Bug] = &[
             checks: &["consistent_cut"],
         },
     },
+    // Mistakes of users, in the alarm of a river.
+    Bug {
+        id: "W1",
+        source: "a state in fields of the function",
+        mistake: "Level and timer are kept in plain fields, which a crash forgets.",
+        state: BrokenJob {
+            name: "PlainFields",
+            scenario: "water_level_plain_fields",
+            right: "water_level",
+            checks: &["exactly_once"],
+        },
+    },
+    Bug {
+        id: "W2",
+        source: "a state shared by all keys",
+        mistake: "One level and one timer are kept for all gauges of a subtask.",
+        state: BrokenJob {
+            name: "SharedByAllKeys",
+            scenario: "water_level_shared_by_all_keys",
+            right: "water_level",
+            checks: &["exactly_once"],
+        },
+    },
+    Bug {
+        id: "W3",
+        source: "event time mixed with processing time",
+        mistake: "What is due in event time is set, and not even deleted, on the clock of the node.",
+        state: BrokenJob {
+            name: "MixedTimeDomains",
+            scenario: "water_level_mixed_time_domains",
+            right: "water_level",
+            checks: &["exactly_once"],
+        },
+    },
+    Bug {
+        id: "W4",
+        source: "a timer deleted by a time it does not have",
+        mistake: "The timer of the current reading is deleted, not the one that was set.",
+        state: BrokenJob {
+            name: "WrongTimerDeleted",
+            scenario: "water_level_wrong_timer_deleted",
+            right: "water_level",
+            checks: &["exactly_once"],
+        },
+    },
+    Bug {
+        id: "W5",
+        source: "a state that is read and never written",
+        mistake: "The last level stays that of the beginning, so every high reading is a rise.",
+        state: BrokenJob {
+            name: "LevelNeverUpdated",
+            scenario: "water_level_level_never_updated",
+            right: "water_level",
+            checks: &["exactly_once"],
+        },
+    },
 ];
-
-impl Bug {
-    /// Returns the scenarios that expose it: none as long as it is not planted.
-    ///
-    /// # Panics
-    ///
-    /// When the entry names a scenario that does not exist.
-    pub fn scenarios(&self) -> Vec<&'static Scenario> {
-        let names = match self.state {
-            Planted { scenarios, .. } => scenarios,
-            Due | Waiting { .. } => &[],
-        };
-        let find = |name: &&str| catalog::find(name).expect("entries name scenarios that exist");
-        names.iter().map(find).collect()
-    }
-
-    /// Returns why it cannot be switched on, if it cannot.
-    pub fn reason_to_wait(&self) -> Option<String> {
-        match self.state {
-            Planted { .. } => None,
-            Due => Some("is not planted yet".to_owned()),
-            Waiting { for_what } => Some(format!("waits for {for_what}")),
-        }
-    }
-}
-
-#[cfg(feature = "planted-bugs")]
-impl Bug {
-    /// Returns its switch, if it can be planted.
-    pub fn switch(&self) -> Option<Switch> {
-        match self.state {
-            Planted { bug, .. } => Some(bug),
-            Due | Waiting { .. } => None,
-        }
-    }
-
-    /// Returns the bug with an id, or with the name of its switch.
-    pub fn find(name: &str) -> Option<&'static Self> {
-        let is_named = |bug: &&Self| {
-            bug.id == name || bug.switch().is_some_and(|switch| format!("{switch:?}") == name)
-        };
-        ALL.iter().find(is_named)
-    }
-
-    /// Returns the checks that may find it, the expected one first.
-    pub fn checks(&self) -> &'static [&'static str] {
-        match self.state {
-            Planted { checks, .. } => checks,
-            Due | Waiting { .. } => &[],
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::catalog;
 
     #[test]
     fn ids_are_unique_and_in_order() {
-        let order = |bug: &Bug| (bug.id.starts_with('O'), bug.id[1..].parse::<u32>().unwrap());
+        let order = |bug: &Bug| (bug.id.as_bytes()[0], bug.id[1..].parse::<u32>().unwrap());
         assert!(ALL.is_sorted_by(|a, b| order(a) < order(b)));
     }
 
@@ -724,6 +741,23 @@ mod tests {
             assert_eq!(BTreeSet::from_iter(*checks).len(), checks.len(), "{id}");
         }
         assert_ne!(planted, 0);
+    }
+
+    #[test]
+    fn every_broken_job_has_one_entry_and_differs_from_the_right_one_in_its_job() {
+        let mut entries = Vec::new();
+        for Bug { id, state, .. } in ALL {
+            let BrokenJob { scenario, right, checks, .. } = state else { continue };
+            let scenario = catalog::find(scenario).expect("the broken one exists");
+            let right = catalog::find(right).expect("the right one exists");
+            assert!(catalog::ALL.iter().any(|one| one.name == right.name), "{id}");
+            assert_eq!((scenario.faults)(3), (right.faults)(3), "{id}");
+            assert_ne!(scenario.job(3).name, right.job(3).name, "{id}");
+            assert!(!checks.is_empty(), "{id}");
+            entries.push(scenario.name);
+        }
+        let broken: Vec<_> = catalog::BROKEN.iter().map(|scenario| scenario.name).collect();
+        assert_eq!(entries, broken);
     }
 
     #[cfg(feature = "planted-bugs")]

@@ -38,6 +38,7 @@ pub mod transaction_timeout;
 pub mod two_coordinators;
 pub mod unruly_frames;
 pub mod upload_errors;
+pub mod water_level;
 pub mod worker_crash;
 pub mod zombie_cleanup;
 pub mod zombie_commit;
@@ -83,6 +84,7 @@ pub const ALL: &[&Scenario] = &[
     &idle_and_finished_sources::SCENARIO,
     &reminders::SCENARIO,
     &skewed_clocks::SCENARIO,
+    &water_level::SCENARIO,
     &empty_epochs::SCENARIO,
     &sink_errors::SCENARIO,
     &forgetful_queue::SCENARIO,
@@ -91,9 +93,18 @@ pub const ALL: &[&Scenario] = &[
     &shared_directory::SCENARIO,
 ];
 
-/// Returns the scenario `name`.
+/// Stories of jobs with a mistake of their author: they must fail. They are run by name only.
+pub const BROKEN: &[&Scenario] = &[
+    &water_level::mistakes::PLAIN_FIELDS,
+    &water_level::mistakes::SHARED_BY_ALL_KEYS,
+    &water_level::mistakes::MIXED_TIME_DOMAINS,
+    &water_level::mistakes::WRONG_TIMER_DELETED,
+    &water_level::mistakes::LEVEL_NEVER_UPDATED,
+];
+
+/// Returns the scenario `name`, also one of a job with a mistake.
 pub fn find(name: &str) -> Option<&'static Scenario> {
-    ALL.iter().copied().find(|scenario| scenario.name == name)
+    ALL.iter().chain(BROKEN).copied().find(|scenario| scenario.name == name)
 }
 
 #[cfg(test)]
@@ -108,8 +119,8 @@ mod tests {
         groups.dedup();
         let distinct: BTreeSet<_> = groups.iter().copied().collect();
         assert_eq!(groups.len(), distinct.len(), "{groups:?}");
-        let names: BTreeSet<_> = ALL.iter().map(|scenario| scenario.name).collect();
-        assert_eq!(names.len(), ALL.len());
+        let names: BTreeSet<_> = ALL.iter().chain(BROKEN).map(|scenario| scenario.name).collect();
+        assert_eq!(names.len(), ALL.len() + BROKEN.len());
     }
 
     #[test]

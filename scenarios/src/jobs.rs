@@ -13,6 +13,7 @@ pub mod purging_queue;
 pub mod reminders;
 pub mod shared_directory;
 pub mod transfers;
+pub mod water_level;
 pub mod word_count;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -98,11 +98,12 @@ impl Hunt {
 ///
 /// # Panics
 ///
-/// When the bug cannot be planted, or a range has more than a million seeds.
+/// When the bug can neither be planted nor is in a job, or a range has more than a million seeds.
 pub fn hunt(bug: &'static Bug, options: HuntOptions, on_range: impl Fn() + Sync) -> Hunt {
     assert!(options.seed_count <= RANGE_DISTANCE, "ranges have no seed in common");
     let scenarios = bug.scenarios();
-    let planting = Planting::of(bug.switch().expect("only a planted bug can be hunted"));
+    assert!(!scenarios.is_empty(), "{} cannot be hunted", bug.id);
+    let planting = Planting::of(bug.switch());
     let ranges = (0..options.range_count).map(|_| Range::default()).collect();
     let search =
         Search { scenarios, seed_count: options.seed_count, ranges: Mutex::new(ranges), on_range };
@@ -115,7 +116,7 @@ pub fn hunt(bug: &'static Bug, options: HuntOptions, on_range: impl Fn() + Sync)
     let ranges = search.ranges.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut kills: Vec<_> = ranges.into_iter().map(Range::into_kill).collect();
     let _unplanted = one_at_a_time();
-    kills.iter_mut().flatten().for_each(Kill::verify);
+    kills.iter_mut().flatten().for_each(|kill| kill.verify(bug));
     Hunt { bug, kills }
 }
 
@@ -129,13 +130,13 @@ pub fn one_at_a_time() -> MutexGuard<'static, ()> {
     SWITCH.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A bug that is switched on, until this is dropped.
+/// A bug that is switched on, if it has a switch, until this is dropped.
 struct Planting(#[expect(dead_code, reason = "held, not read")] MutexGuard<'static, ()>);
 
 impl Planting {
-    fn of(bug: PlantedBug) -> Self {
+    fn of(bug: Option<PlantedBug>) -> Self {
         let guard = one_at_a_time();
-        plant(Some(bug));
+        plant(bug);
         Self(guard)
     }
 }
@@ -253,8 +254,8 @@ impl Kill {
     }
 
     /// Runs the seed without the bug: if it fails all the same, the bug was not found.
-    fn verify(&mut self) {
-        let scenario = crate::catalog::find(self.scenario).expect("the scenario has just been run");
+    fn verify(&mut self, bug: &Bug) {
+        let scenario = bug.right_scenario(self.scenario);
         self.is_sound = run(scenario, self.seed, &RunOptions::default()).failure.is_none();
     }
 }

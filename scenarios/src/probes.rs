@@ -3,7 +3,7 @@
 //! Some show in a single event. Others only in what came before it: *a worker died while one of its
 //! subtasks was aligning*. Those are asked with everything seen so far, as [`Progress`] keeps it.
 
-use floodmark::{RuntimeEvent, SnapshotOrigin, TimeDomain, Timestamp};
+use floodmark::{Attempt, RuntimeEvent, SnapshotOrigin, SubtaskId, TimeDomain, Timestamp};
 use floodmark_sim::{Effect, FrameFate, Incident, Operation};
 
 use crate::{NodeProgress, Progress, cluster::COORDINATOR};
@@ -180,6 +180,33 @@ pub const ALL_INPUTS_IDLE: Probe =
 pub const PROCESSING_TIMER_FIRED: Probe = Probe::event("processing_timer_fired", |event| {
     matches!(event, RuntimeEvent::TimerFired { domain: TimeDomain::Processing, .. })
 });
+
+/// A subtask fires an event-time timer that it has from a checkpoint.
+pub const RESTORED_TIMER_FIRED: Probe =
+    Probe::moment("restored_timer_fired", |progress, sighting| {
+        let Sighting::Event(_, RuntimeEvent::TimerFired { attempt, subtask, domain, .. }) =
+            sighting
+        else {
+            return false;
+        };
+        *domain == TimeDomain::Event && is_of_checkpoint(progress, *attempt, *subtask)
+    });
+
+/// A subtask deletes an event-time timer that it has from a checkpoint.
+pub const RESTORED_TIMER_DELETED: Probe =
+    Probe::moment("restored_timer_deleted", |progress, sighting| {
+        let Sighting::Event(_, RuntimeEvent::TimerDeleted { attempt, subtask, domain, .. }) =
+            sighting
+        else {
+            return false;
+        };
+        *domain == TimeDomain::Event && is_of_checkpoint(progress, *attempt, *subtask)
+    });
+
+/// Returns whether a timer of a subtask is of a checkpoint for sure: the subtask has set none since.
+fn is_of_checkpoint(progress: &Progress, attempt: Attempt, subtask: SubtaskId) -> bool {
+    progress.attempt == Some(attempt) && !progress.timers_set.contains(&subtask)
+}
 
 /// Returns the node that dies, if that is what was seen.
 fn victim<'a>(

@@ -36,6 +36,8 @@ pub struct Progress {
     pub nodes: BTreeMap<String, NodeProgress>,
     /// Subtasks of the attempt that have begun.
     pub started: BTreeSet<SubtaskId>,
+    /// Subtasks that have set a timer in the attempt.
+    pub timers_set: BTreeSet<SubtaskId>,
     /// Frames that faults struck, by kind and fate.
     pub struck: BTreeSet<(&'static str, FrameFate)>,
     /// The receiving vertex of each edge.
@@ -159,6 +161,11 @@ impl Progress {
                 self.started.insert(*subtask);
                 node.subtasks.insert(*subtask);
             }
+            RuntimeEvent::TimerRegistered { attempt, subtask, .. }
+                if self.attempt == Some(*attempt) =>
+            {
+                self.timers_set.insert(*subtask);
+            }
             RuntimeEvent::CheckpointTriggered { checkpoint, .. } => {
                 self.in_flight.insert(*checkpoint);
                 self.just_retired = None;
@@ -220,6 +227,7 @@ impl Progress {
         self.attempt = Some(attempt);
         self.is_restoring = is_restored;
         self.started.clear();
+        self.timers_set.clear();
         self.in_flight.clear();
         self.aborted.clear();
         for node in self.nodes.values_mut() {

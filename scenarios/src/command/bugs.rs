@@ -1,11 +1,11 @@
-//! `floodmark bugs`: hunts planted bugs and shows the kill matrix.
+//! `floodmark bugs`: hunts planted bugs, and mistakes in jobs, and shows the kill matrix.
 
 use clap::Args;
 
 /// What is hunted, and how long.
 #[derive(Args)]
 pub(crate) struct BugsArguments {
-    /// Only these bugs, by id (`M12`) or name; all that are planted if none is named.
+    /// Only these bugs, by id (`M12`) or name; all that can be hunted if none is named.
     #[arg(long = "bug", value_name = "NAME", num_args = 1..)]
     bugs: Vec<String>,
     /// Seeds in each of five ranges; a bug is hunted in a range until the first failure.
@@ -83,7 +83,7 @@ mod with_bugs {
 
     fn choose(names: &[String]) -> Result<Vec<&'static Bug>, String> {
         if names.is_empty() {
-            return Ok(ALL.iter().filter(|bug| bug.switch().is_some()).collect());
+            return Ok(ALL.iter().filter(|bug| bug.reason_to_wait().is_none()).collect());
         }
         let choose = |name: &String| {
             let bug = Bug::find(name).ok_or_else(|| {
@@ -129,7 +129,7 @@ mod with_bugs {
             println!("{}", to_json(hunt));
             return;
         }
-        let name = hunt.bug.switch().map_or_else(String::new, |switch| format!("{switch:?}"));
+        let name = hunt.bug.name().unwrap_or_default();
         let found = format!("{}/{}", hunt.sound_kills().count(), hunt.kills.len());
         let seeds = median(hunt.median(|kill| kill.run_count), &format!("> {seed_count}"));
         let events = median(hunt.median(|kill| kill.event_count), "");
@@ -177,7 +177,7 @@ mod with_bugs {
         };
         serde_json::json!({
             "bug": hunt.bug.id,
-            "name": hunt.bug.switch().map(|switch| format!("{switch:?}")),
+            "name": hunt.bug.name(),
             "source": hunt.bug.source,
             "mistake": hunt.bug.mistake,
             "expected": hunt.bug.checks(),

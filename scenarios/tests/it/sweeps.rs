@@ -83,6 +83,7 @@ sweeps! {
     idle_and_finished_sources
     reminders
     skewed_clocks
+    water_level
     empty_epochs
     sink_errors
     flaky_recovery
