@@ -3,6 +3,7 @@
 mod broken_jobs;
 mod browser;
 mod command;
+mod generated;
 mod readme;
 mod real_threads;
 mod regressions;
