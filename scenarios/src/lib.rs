@@ -12,6 +12,7 @@
 //! mistakes that must not survive all this.
 
 mod account;
+pub mod atlas;
 pub mod bugs;
 pub mod catalog;
 pub mod checks;

@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use command::{bugs::BugsArguments, shrink::ShrinkArguments, sweep::SweepArguments, view::View};
 #[cfg(feature = "planted-bugs")]
 use floodmark::platform::{PlantedBug, plant};
-use floodmark_scenarios::{ReplayFile, RunOptions, RunReport, Scenario, catalog, run};
+use floodmark_scenarios::{ReplayFile, RunOptions, RunReport, Scenario, atlas, catalog, run};
 
 #[derive(Parser)]
 #[command(
@@ -160,6 +160,12 @@ fn run_one(name: &str, seed: u64, path: Option<&Path>, view: &View) -> Result<bo
 fn replay(path: &Path, view: &View) -> Result<bool, String> {
     let file = ReplayFile::read(path).map_err(|error| error.to_string())?;
     let options = RunOptions { is_told: view.is_told(), ..file.options() };
+    if let Some(objection) = atlas::objection(&file.faults) {
+        #[expect(clippy::print_stderr, reason = "this is the program's warning")]
+        {
+            eprintln!("floodmark: {objection}; whatever comes of it is no fault of the runtime");
+        }
+    }
     let report = run(find(&file.scenario)?, file.seed, &options);
     view.show(&report)?;
     let json = view.json;

@@ -6,7 +6,7 @@ use floodmark_sim::{FaultPlan, RunError, Tape};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Counts, Failure, RunReport, Scenario, Story,
+    Counts, Failure, RunReport, Scenario, Story, atlas,
     checks::{exactly_once, first_difference},
     cluster::{Cluster, Ending, Trial},
     jobs::{Input, Lines, PreparedJob, ScenarioJob},
@@ -68,7 +68,9 @@ pub fn run(scenario: &'static Scenario, seed: u64, options: &RunOptions) -> RunR
         probes: scenario.must_reach,
     };
     let ending = cluster.simulate(trial.clone());
-    let verdict = judge(&cluster, &prepared, &ending, options).and_then(|()| {
+    let verdict = if options.faults.is_none() { fair(&faults) } else { Ok(()) };
+    let verdict = verdict.and_then(|()| judge(&cluster, &prepared, &ending, options));
+    let verdict = verdict.and_then(|()| {
         if options.is_repeated { repeat(&cluster, &trial, &ending) } else { Ok(()) }
     });
     let mut report = RunReport {
@@ -135,6 +137,20 @@ fn origin_of(
     }
     let records: Vec<String> = records.iter().map(ToString::to_string).collect();
     Some(format!("; {line:?} is made of the records {} of the input", records.join(", ")))
+}
+
+/// Refuses a scenario that asks for what nobody survives: it would be red for no reason, or green by
+/// luck.
+fn fair(faults: &FaultPlan) -> Result<(), Failure> {
+    let Some(objection) = atlas::objection(faults) else { return Ok(()) };
+    Err(Failure {
+        check: "atlas".to_owned(),
+        reason: objection.to_string(),
+        at: Duration::ZERO,
+        is_comparison: false,
+        log: Vec::new(),
+        story: None,
+    })
 }
 
 /// Compares what a run wrote with what it had to write.

@@ -1,6 +1,15 @@
 //! The `floodmark` command, as a user meets it.
 
-use std::process::{Command, Output};
+use std::{
+    process::{Command, Output},
+    time::Duration,
+};
+
+use floodmark_scenarios::{
+    ReplayFile,
+    faults::{at, keys_with},
+};
+use floodmark_sim::Fault;
 
 fn floodmark(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_floodmark"));
@@ -40,6 +49,26 @@ fn a_recording_is_replayed_from_its_file() {
     let replayed = floodmark(&["replay", file, "--json"]);
     assert!(replayed.status.success(), "{replayed:?}");
     assert_eq!(json(&recorded)["hash"], json(&replayed)["hash"]);
+}
+
+#[test]
+fn a_recording_that_nobody_survives_is_replayed_with_a_warning() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("run.json");
+    let file = path.to_str().expect("a plain path");
+    floodmark(&["run", "calm", "--seed", "3", "--record", file]);
+    let fair = floodmark(&["replay", file]);
+    assert!(fair.stderr.is_empty(), "{fair:?}");
+
+    let mut recording = ReplayFile::read(&path).expect("it was written");
+    let second = Duration::from_secs(1);
+    let stale = Fault::StaleListing { store: keys_with("/log"), age: second, lasts: second };
+    recording.faults.0.push(at(second, stale));
+    recording.write(&path).expect("it can be written");
+    let unfair = floodmark(&["replay", file]);
+    let warning = String::from_utf8_lossy(&unfair.stderr);
+    assert!(warning.contains("a stale listing of the job's log"), "{unfair:?}");
+    assert!(!unfair.stdout.is_empty(), "it runs all the same: {unfair:?}");
 }
 
 #[test]
