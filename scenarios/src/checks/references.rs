@@ -26,6 +26,8 @@ pub struct References {
     afterwards: BTreeSet<String>,
     /// Files of terms before this one may be listed by what nobody could read.
     spared_before: Term,
+    /// Checkpoints that were retired at any time. A coordinator that slept may announce one later.
+    ever_retired: BTreeSet<CheckpointId>,
     /// Checkpoints that were retired and not announced as retained since.
     retired: BTreeSet<CheckpointId>,
     /// Checkpoints that may be retained without a word: their coordinator died after it had written
@@ -44,6 +46,7 @@ impl References {
             has_ended: false,
             afterwards: BTreeSet::new(),
             spared_before: Term(0),
+            ever_retired: BTreeSet::new(),
             retired: BTreeSet::new(),
             unannounced: BTreeSet::new(),
         }
@@ -92,6 +95,11 @@ impl Check for References {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a law is about a few kinds of event")]
     fn on_event(&mut self, _: &str, event: &RuntimeEvent) -> Result<(), String> {
         match event {
+            RuntimeEvent::ManifestStored { checkpoint, .. }
+                if self.ever_retired.contains(checkpoint) =>
+            {
+                Ok(())
+            }
             RuntimeEvent::ManifestStored { checkpoint, files, .. } => {
                 self.newest = self.newest.max(Some(*checkpoint));
                 for (subtask, file) in files {
@@ -104,6 +112,7 @@ impl Check for References {
                 self.retained.remove(checkpoint);
                 self.unannounced.remove(checkpoint);
                 self.retired.insert(*checkpoint);
+                self.ever_retired.insert(*checkpoint);
                 Ok(())
             }
             RuntimeEvent::JobEnded { .. } => {
@@ -164,5 +173,37 @@ impl Check for References {
                 Err(format!("no retained checkpoint lists {key:?}, and it is still there"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use floodmark::{Attempt, Term};
+
+    use super::*;
+
+    fn check(events: &[RuntimeEvent]) -> Result<(), String> {
+        let mut check = References::new(Names(std::sync::Arc::from([])));
+        events.iter().try_for_each(|event| check.on_event("coordinator", event))
+    }
+
+    fn manifest(checkpoint: u64) -> RuntimeEvent {
+        let attempt = Attempt { term: Term(1), number: 1 };
+        let checkpoint = CheckpointId(checkpoint);
+        let key = "c/j/data/000001-000001-00000000000000000007/000-00000".to_owned();
+        let subtask = SubtaskId { vertex: floodmark::VertexId(0), index: 0 };
+        let files = vec![(subtask, FileDigest { key, size_bytes: 1, checksum: 1 })];
+        RuntimeEvent::ManifestStored { term: Term(1), attempt, checkpoint, files }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_missed() {
+        assert!(check(&[manifest(7)]).unwrap_err().contains("is gone"));
+    }
+
+    #[test]
+    fn what_was_retired_while_its_author_slept_is_not_missed() {
+        let retired = RuntimeEvent::CheckpointRetired { checkpoint: CheckpointId(7) };
+        assert_eq!(check(&[retired, manifest(7)]), Ok(()));
     }
 }
