@@ -16,9 +16,9 @@ pub mod transfers;
 pub mod water_level;
 pub mod word_count;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use floodmark::Environment;
+use floodmark::{Data, Environment, Generator};
 
 /// Lines by output directory, in any order.
 pub type Lines = BTreeMap<&'static str, Vec<String>>;
@@ -39,20 +39,46 @@ pub struct Input {
     /// Records of the whole sequence.
     pub size: usize,
     /// Which of them there are, in ascending order; all of them if not given.
-    pub kept: Option<Vec<u64>>,
+    pub kept: Option<Arc<[u64]>>,
 }
 
 impl Input {
     /// Returns the places in the sequence of the records that there are, in order.
     pub fn indices(&self) -> Vec<u64> {
-        self.kept.clone().unwrap_or_else(|| (0..self.size as u64).collect())
+        (0..self.size as u64).filter(|place| self.has(*place)).collect()
     }
 
-    /// Returns the rate, in records per second, at which `count` records take this long. A shorter
-    /// input is read more slowly, so that what happens to the cluster happens in the midst of it.
-    pub fn rate_of(count: usize, lasts: std::time::Duration) -> u32 {
-        let seconds = usize::try_from(lasts.as_secs()).unwrap_or(usize::MAX);
-        u32::try_from(count / seconds).unwrap_or(u32::MAX).max(1)
+    /// Returns whether there is a record at this place in the sequence.
+    pub fn has(&self, place: u64) -> bool {
+        self.kept.as_ref().is_none_or(|kept| kept.binary_search(&place).is_ok())
+    }
+
+    /// Returns the rate, in records per second, at which `count` records take this long.
+    pub fn rate_of(count: u64, lasts: Duration) -> u32 {
+        u32::try_from(count / lasts.as_secs()).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// Returns a source that makes every `step`-th record from its place in the sequence, beginning
+    /// with place `first`, and takes this long at parallelism 1. What is left out takes its time all
+    /// the same, so that what happens to the cluster happens to the same records.
+    pub fn source<T: Data>(
+        &self,
+        (first, step): (u64, u64),
+        lasts: Duration,
+        make: impl Fn(u64) -> T + Send + Sync + 'static,
+    ) -> Generator<T> {
+        let count = (self.size as u64).saturating_sub(first).div_ceil(step);
+        let input = self.clone();
+        Generator::new(count, move |index| make(first + index * step))
+            .only(move |index| input.has(first + index * step))
+            .rate(Self::rate_of(count, lasts))
+    }
+
+    /// Returns the number of records between two watermarks, which is `usual` unless most of them are
+    /// left out. Among a few, each is followed by one: otherwise there would be none.
+    pub fn watermark_every(&self, usual: usize) -> usize {
+        let is_sparse = self.kept.as_ref().is_some_and(|kept| kept.len() * 2 < self.size);
+        if is_sparse { 1 } else { usual }
     }
 }
 

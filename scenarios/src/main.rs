@@ -22,7 +22,7 @@ use floodmark_scenarios::{ReplayFile, RunOptions, RunReport, Scenario, atlas, ca
     about = "Stories of a stream processor's cluster, seed by seed"
 )]
 struct Arguments {
-    /// Plants a bug in the runtime first, by its name.
+    /// Plants a bug in the runtime first, by its id or name.
     #[cfg(feature = "planted-bugs")]
     #[arg(long, global = true, value_name = "NAME", value_parser = parse_bug)]
     plant: Option<PlantedBug>,
@@ -68,9 +68,8 @@ enum Command {
 
 #[cfg(feature = "planted-bugs")]
 fn parse_bug(name: &str) -> Result<PlantedBug, String> {
-    let mut bugs = PlantedBug::ALL.iter();
-    let bug = bugs.find(|bug| format!("{bug:?}") == name);
-    bug.copied().ok_or_else(|| format!("there is no such bug; there are: {:?}", PlantedBug::ALL))
+    let bug = floodmark_scenarios::bugs::Bug::find(name).and_then(|bug| bug.switch());
+    bug.ok_or_else(|| format!("there is no such bug; there are: {:?}", PlantedBug::ALL))
 }
 
 fn main() -> ExitCode {

@@ -69,7 +69,8 @@ impl Search<'_> {
     fn count_without(&mut self, start: usize, end: usize) -> usize {
         self.evaluations_left -= 1;
         let kept = [&self.indices[..start], &self.indices[end..]].concat();
-        let prepared = (self.job.prepare)(&Input { kept: Some(kept), ..self.input.clone() });
+        let kept = Some(kept.into());
+        let prepared = (self.job.prepare)(&Input { kept, ..self.input.clone() });
         let lines = prepared.expected.get(self.directory);
         lines.map_or(0, |lines| lines.iter().filter(|line| *line == self.line).count())
     }
@@ -89,7 +90,7 @@ mod tests {
         for line in &lines[..3] {
             let records = provenance(&word_count::JOB, &input, directory, line);
             assert!(!records.is_empty(), "{line}");
-            let alone = Input { kept: Some(records.clone()), ..input.clone() };
+            let alone = Input { kept: Some(records.clone().into()), ..input.clone() };
             let lines = (word_count::JOB.prepare)(&alone).expected;
             assert!(lines[directory].contains(line), "{line} is made of {records:?}");
         }

@@ -52,7 +52,7 @@ pub struct RunOptions {
 /// Runs one seed of a scenario.
 pub fn run(scenario: &'static Scenario, seed: u64, options: &RunOptions) -> RunReport {
     let shape = &options.shape;
-    let input = Input { seed, size: scenario.size, kept: shape.records.clone() };
+    let input = Input { seed, size: scenario.size, kept: shape.records.clone().map(Into::into) };
     let prepared = (scenario.job(seed).prepare)(&input);
     let faults = options.faults.clone().unwrap_or_else(|| (scenario.faults)(seed));
     let cluster = cluster(scenario, seed, &prepared, shape);

@@ -9,12 +9,14 @@ use std::{
 };
 
 use floodmark::{CheckpointConfig, Collected, Data, Environment, Stream};
-use floodmark_sim::{FaultPlan, RunError};
+use floodmark_sim::{FaultPlan, RunError, quietly};
 
 use crate::{
     Failure, Story,
     cluster::{self, Cluster, Ending, Trial},
     faults,
+    shrink::minimise,
+    sweep::cause_of,
 };
 
 /// Runs a job under faults, seed by seed, on a simulated cluster of one coordinator and three
@@ -38,6 +40,9 @@ pub struct Simulation<T> {
 }
 
 type Build<T> = dyn Fn(&Environment) -> Stream<T>;
+
+/// Runs in which a failing seed is made simpler.
+const SHRINKING_RUN_COUNT_MAX: u32 = 100;
 
 /// Workers of the cluster.
 const WORKER_COUNT: u16 = 3;
@@ -82,27 +87,55 @@ impl<T: Data> Simulation<T> {
     /// Runs every seed, each with a mix of faults of its own, and hands the results to `check`. All
     /// promises of the runtime are checked as well.
     ///
+    /// The first seed that fails is run again with ever fewer faults, at most 100 times: `check` must
+    /// say the same of the same results.
+    ///
     /// # Panics
     ///
-    /// When `check` panics or a promise is broken: with the seed, the faults, and what happened last.
+    /// When `check` panics or a promise is broken: with the seed, the faults that it takes, and what
+    /// happened last.
     pub fn check(self, check: impl Fn(&[T])) {
         for seed in self.seeds.clone() {
-            let faults = faults::swarm(seed, WORKER_COUNT);
+            let Some(faults) = self.fewest_faults(seed, &check) else { continue };
+            let repeat = format!("run it alone with `.seeds({seed}..{})`", seed + 1);
             let results = match self.run(seed, &faults) {
                 Ok(results) => results,
-                Err(failure) => {
-                    panic!("{failure}\nrun it alone with `.seeds({seed}..{})`", seed + 1)
-                }
+                Err(failure) => panic!("{failure}\n{repeat}"),
             };
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(&results))) {
-                #[expect(clippy::print_stderr, reason = "a test's own words come before this")]
-                {
-                    let failure = self.tell(seed, &faults, "the check of the results failed");
-                    eprintln!("{failure}\nrun it alone with `.seeds({seed}..{})`", seed + 1);
-                }
-                resume_unwind(panic);
+            let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(&results))) else {
+                panic!("the check of the results says one thing now and another then\n{repeat}");
+            };
+            #[expect(clippy::print_stderr, reason = "a test's own words come before this")]
+            {
+                let failure = self.tell(seed, &faults, "the check of the results failed");
+                eprintln!("{failure}\n{repeat}");
             }
+            resume_unwind(panic);
         }
+    }
+
+    /// Returns why a run with these faults fails, if it does, numbers aside.
+    fn cause(&self, seed: u64, faults: &FaultPlan, check: &impl Fn(&[T])) -> Option<String> {
+        let (cluster, results) = self.cluster();
+        let ending = cluster.simulate(Trial { seed, faults: faults.clone(), ..Trial::default() });
+        let words = match ending.result {
+            Ok(()) => quietly(|| check(&results.values())).err()?,
+            Err(error) => error.to_string(),
+        };
+        Some(cause_of(&words))
+    }
+
+    /// Returns the faults of a seed that it takes to make it fail, if it does.
+    fn fewest_faults(&self, seed: u64, check: &impl Fn(&[T])) -> Option<FaultPlan> {
+        let all = faults::swarm(seed, WORKER_COUNT);
+        let cause = self.cause(seed, &all, check)?;
+        let mut runs_left = SHRINKING_RUN_COUNT_MAX;
+        let mut fails = |faults: &Vec<_>| {
+            let Some(left) = runs_left.checked_sub(1) else { return false };
+            runs_left = left;
+            self.cause(seed, &FaultPlan(faults.clone()), check).as_ref() == Some(&cause)
+        };
+        Some(FaultPlan(minimise(all.0, 1, |cases| cases.iter().position(&mut fails))))
     }
 
     /// Runs one seed with the given faults and returns the results.
@@ -171,5 +204,46 @@ impl<T: Data> Simulation<T> {
             standby_after: None,
         };
         (cluster, results)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use floodmark::{BoxError, Context, Generator, KeyedProcess};
+
+    use super::*;
+
+    /// Counts in a plain field.
+    #[derive(Clone, Default)]
+    struct Forgetful(u64);
+
+    impl KeyedProcess for Forgetful {
+        type Key = ();
+        type In = u64;
+        type Out = u64;
+
+        fn on_element(&mut self, _: u64, cx: &mut Context<'_, (), u64>) -> Result<(), BoxError> {
+            self.0 += 1;
+            cx.emit(self.0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn of_all_faults_those_are_left_that_matter() {
+        let simulation = Simulation::new(|env| {
+            let numbers = env.source("numbers", Generator::new(300, |number| number).rate(60));
+            numbers.key_by(|_| ()).process(Forgetful::default()).uid("count")
+        });
+        let check = |counts: &[u64]| assert_eq!(counts.iter().max(), Some(&300));
+        let failing =
+            (0..20).filter_map(|seed| Some((seed, simulation.fewest_faults(seed, &check)?)));
+        let failing: Vec<_> = failing.collect();
+        assert!(5 < failing.len(), "{failing:?}");
+        for (seed, faults) in failing {
+            assert!((1..=2).contains(&faults.0.len()), "seed {seed}: {faults:?}");
+            let fewer = FaultPlan(faults.0[1..].to_vec());
+            check(&simulation.run(seed, &fewer).expect("no promise is broken"));
+        }
     }
 }

@@ -52,6 +52,7 @@ pub use incident::{DiskHarm, FrameFate, Incident};
 pub use network::LinkProfile;
 pub use node::NodeId;
 pub use outside::CallError;
+pub use panics::quietly;
 
 pub use run::{Outcome, RunError, RunOptions, Seed, run};
 pub use store::StoreEffect;

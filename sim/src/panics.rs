@@ -3,7 +3,13 @@
 //! A node that panics is an ordinary event of a simulation, so nothing is printed. The hook keeps the
 //! words, since whoever catches the panic inside a node need not pass them on.
 
-use std::{any::Any, cell::RefCell, panic, sync::Once, thread};
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    panic::{self, AssertUnwindSafe},
+    sync::Once,
+    thread,
+};
 
 /// The name of threads on which runs happen.
 pub(crate) const THREAD_NAME: &str = "simulated-run";
@@ -14,6 +20,8 @@ const UNKNOWN: &str = "a panic without a message";
 thread_local! {
     /// The words of the last panic on this thread that nobody has taken.
     static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Whether panics on this thread are nobody's business for now.
+    static IS_QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Silences panics on threads of runs; those on other threads are reported as ever.
@@ -22,7 +30,7 @@ pub(crate) fn silence() {
     ONCE.call_once(|| {
         let report = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
-            if thread::current().name() != Some(THREAD_NAME) {
+            if !IS_QUIET.get() && thread::current().name() != Some(THREAD_NAME) {
                 return report(panic);
             }
             let words = text(panic.payload()).unwrap_or(UNKNOWN);
@@ -33,6 +41,19 @@ pub(crate) fn silence() {
             LAST.set(Some(words));
         }));
     });
+}
+
+/// Calls a function of which it is known that it may panic: nothing is printed if it does.
+///
+/// # Errors
+///
+/// The words of the panic.
+pub fn quietly<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    silence();
+    let was_quiet = IS_QUIET.replace(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(call));
+    IS_QUIET.set(was_quiet);
+    result.map_err(message)
 }
 
 /// Takes the words of the last panic on this thread.

@@ -3,7 +3,7 @@
 use std::{
     num::NonZeroU32,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use floodmark_dataflow::{BoxError, Source, SplitReader};
@@ -35,6 +35,7 @@ const BATCH_SIZE: usize = 256;
 pub struct Generator<T> {
     count: u64,
     make: Arc<dyn Fn(u64) -> T + Send + Sync>,
+    is_made: Arc<dyn Fn(u64) -> bool + Send + Sync>,
     options: Options,
 }
 
@@ -48,7 +49,12 @@ struct Options {
 
 impl<T> Clone for Generator<T> {
     fn clone(&self) -> Self {
-        Self { count: self.count, make: self.make.clone(), options: self.options }
+        Self {
+            count: self.count,
+            make: self.make.clone(),
+            is_made: self.is_made.clone(),
+            options: self.options,
+        }
     }
 }
 
@@ -56,7 +62,14 @@ impl<T: Data> Generator<T> {
     /// Creates a source of `count` values, in order, as fast as they are taken.
     pub fn new(count: u64, make: impl Fn(u64) -> T + Send + Sync + 'static) -> Self {
         let options = Options { rate: None, seed: 0, block_size: 1 };
-        Self { count, make: Arc::new(make), options }
+        Self { count, make: Arc::new(make), is_made: Arc::new(|_| true), options }
+    }
+
+    /// Leaves out the values whose index is not among those that `is_made` names. They take their time
+    /// and their place in the disorder all the same: nothing changes for the others.
+    #[must_use]
+    pub fn only(self, is_made: impl Fn(u64) -> bool + Send + Sync + 'static) -> Self {
+        Self { is_made: Arc::new(is_made), ..self }
     }
 
     /// Yields at most so many values per second and subtask. At least 1.
@@ -120,8 +133,8 @@ impl<T: Data> GeneratorReader<T> {
         self.generator.count.saturating_sub(first).div_ceil(step)
     }
 
-    /// Returns the value at `position` of the split's disorder.
-    fn value_at(&mut self, position: u64) -> T {
+    /// Returns the value at `position` of the split's disorder, unless it is left out.
+    fn value_at(&mut self, position: u64) -> Option<T> {
         let Options { seed, block_size, .. } = self.generator.options;
         let block = position / block_size;
         let start = block * block_size;
@@ -135,19 +148,27 @@ impl<T: Data> GeneratorReader<T> {
         let (_, order) = self.block.as_ref().expect("the block was just shuffled");
         let offset = usize::try_from(position - start).expect("a block is small");
         let GeneratorSplit { first, step, .. } = self.split;
-        (self.generator.make)(first + order[offset] * step)
+        let index = first + order[offset] * step;
+        (self.generator.is_made)(index).then(|| (self.generator.make)(index))
     }
 }
 
 impl<T: Data> SplitReader<Generator<T>> for GeneratorReader<T> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<T>>, BoxError>> {
-        let max = std::task::ready!(self.pace.poll_allowance(cx, BATCH_SIZE));
-        let end = self.len().min(self.split.next + max as u64);
-        let batch: Vec<T> =
-            (self.split.next..end).map(|position| self.value_at(position)).collect();
-        self.split.next = end;
-        self.pace.on_yield(batch.len());
-        Poll::Ready(Ok((!batch.is_empty()).then_some(batch)))
+        loop {
+            let max = ready!(self.pace.poll_allowance(cx, BATCH_SIZE));
+            let positions = self.split.next..self.len().min(self.split.next + max as u64);
+            if positions.is_empty() {
+                return Poll::Ready(Ok(None));
+            }
+            let batch: Vec<T> =
+                positions.clone().filter_map(|position| self.value_at(position)).collect();
+            self.split.next = positions.end;
+            self.pace.on_yield(usize::try_from(positions.end - positions.start).expect("a batch"));
+            if !batch.is_empty() {
+                return Poll::Ready(Ok(Some(batch)));
+            }
+        }
     }
 
     fn position(&self) -> GeneratorSplit {

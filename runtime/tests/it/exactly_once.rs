@@ -198,6 +198,25 @@ async fn a_generator_yields_every_index_in_whatever_disorder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn values_that_a_generator_leaves_out_change_nothing_for_the_others() {
+    let folder = Folder::new();
+    let env = folder.checkpointed();
+    let generator = || Generator::new(1_000, |index| index).disorder(5, 9).rate(50_000);
+    let few = |index: u64| index % 300 == 7;
+    let collect = |name: &str, generator| {
+        env.source(name, generator).parallelism(1).collect(&format!("{name}, collected"))
+    };
+    let all = collect("all", generator());
+    let some = collect("some", generator().only(few));
+    let none = collect("none", generator().only(|_| false));
+    run(&env).await.unwrap();
+    let in_order: Vec<_> = all.values().into_iter().filter(|index| few(*index)).collect();
+    assert_eq!(in_order.len(), 4);
+    assert_eq!(some.values(), in_order);
+    assert!(none.values().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_checkpoints_everything_appears_at_the_end() {
     let folder = Folder::new();
     let env = folder.environment().parallelism(3);

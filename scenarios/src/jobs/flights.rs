@@ -31,8 +31,8 @@ const INPUT: &str = "input/flights.csv";
 const DEPARTURES: &str = "output/departures";
 const LATE: &str = "output/late";
 
-/// Records between two watermarks.
-const WATERMARK_EVERY: usize = 16;
+/// Records between two watermarks of a whole file.
+pub const WATERMARK_EVERY: usize = 16;
 
 const LATE_FLIGHTS: OutputTag<Flight> = OutputTag::new("late");
 
@@ -76,19 +76,28 @@ impl Aggregate for DelaySum {
     }
 }
 
-/// Connects the streams. `rate` is in rows per second.
-pub fn build(env: &Environment, input: &str, output: &str, rate: Option<u32>) {
+/// Connects the streams. `rate` is in rows per second, `watermark_every` in flights.
+pub fn build(
+    env: &Environment,
+    input: &str,
+    output: &str,
+    rate: Option<u32>,
+    watermark_every: usize,
+) {
     let file = TextFile::new(input).skip_header().chunk_size(16 << 10);
     let file = rate.map_or(file.clone(), |rate| file.rate(rate));
     let flights = env
         .source("flights", file)
+        .parallelism(1)
+        // A row that was taken out leaves an empty line.
+        .filter(|line| !line.content.is_empty())
         .parallelism(1)
         .parse_csv::<Flight>(Malformed::Fail)
         .parallelism(1)
         .watermarks(
             WatermarkStrategy::bounded_out_of_orderness(Duration::from_secs(3_600))
                 .timestamps(|flight: &Flight| flight.scheduled_ms)
-                .emit_every(WATERMARK_EVERY as u64),
+                .emit_every(watermark_every as u64),
         )
         .parallelism(1);
     let hours = flights
@@ -130,21 +139,23 @@ fn prepare(input: &Input) -> PreparedJob {
     let choices = (all.len() - input.size.min(all.len()) + 1) as u64;
     let start = super::mix(input.seed) % choices;
     let place = |index: u64| usize::try_from(start + index).expect("the file fits into memory");
-    let indices = input.indices().into_iter();
-    let rows: Vec<&str> = indices.filter_map(|index| all.get(place(index)).copied()).collect();
-    let content = format!("{header}\n{}\n", rows.join("\n"));
-    let rate = Input::rate_of(rows.len(), Duration::from_secs(4));
+    let row = |index| if input.has(index) { all.get(place(index)).copied() } else { Some("") };
+    let lines: Vec<&str> = (0..input.size as u64).filter_map(row).collect();
+    let content = format!("{header}\n{}\n", lines.join("\n"));
+    let rate = Input::rate_of(lines.len() as u64, Duration::from_secs(4));
+    let rows: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+    let watermark_every = input.watermark_every(WATERMARK_EVERY);
     PreparedJob {
         objects: vec![(INPUT.to_owned(), content.into_bytes())],
-        build: Box::new(move |env| build(env, INPUT, "output", Some(rate))),
-        expected: expected(&rows),
+        build: Box::new(move |env| build(env, INPUT, "output", Some(rate), watermark_every)),
+        expected: expected(&rows, watermark_every),
         law: no_law,
         outside: None,
     }
 }
 
 /// The naive model: the rows in order, a running maximum, and two maps.
-pub fn expected(rows: &[&str]) -> Lines {
+pub fn expected(rows: &[&str], watermark_every: usize) -> Lines {
     const HOUR_MS: i64 = 3_600_000;
     let mut sums: BTreeMap<(&str, &str, i64), (u64, i64)> = BTreeMap::new();
     let mut late = Vec::new();
@@ -161,7 +172,7 @@ pub fn expected(rows: &[&str]) -> Lines {
             *sum = (sum.0 + 1, sum.1 + delay);
         }
         latest = latest.max(scheduled);
-        if (index + 1) % WATERMARK_EVERY == 0 {
+        if (index + 1) % watermark_every == 0 {
             watermark = latest - HOUR_MS - 1;
         }
     }

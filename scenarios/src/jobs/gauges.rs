@@ -6,8 +6,7 @@
 //! has a watermark of its own. The results are readings per river and two seconds.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    collections::BTreeMap,
     task::{Context, Poll},
     time::Duration,
 };
@@ -65,7 +64,7 @@ struct Gauges {
     size: u64,
     manner: Manner,
     /// The readings that there are, by their place among all; all of them if not given.
-    kept: Option<Arc<BTreeSet<u64>>>,
+    input: Input,
     /// The place of the first one.
     first: u64,
 }
@@ -130,9 +129,8 @@ impl Gauges {
 
     /// Returns whether a reading is part of the input.
     fn is_kept(&self, gauge: u64, index: u64) -> bool {
-        let Some(kept) = &self.kept else { return true };
         let before: u64 = (0..gauge).map(|gauge| self.habit(gauge).count).sum();
-        kept.contains(&(self.first + before + index))
+        self.input.has(self.first + before + index)
     }
 
     fn count(&self) -> u64 {
@@ -189,8 +187,7 @@ impl SplitReader<Gauges> for Reader {
 
 /// Returns the gauges of a source whose readings begin at the place `first`.
 fn gauges(input: &Input, seed: u64, manner: Manner, first: u64) -> Gauges {
-    let kept = input.kept.as_ref().map(|kept| Arc::new(kept.iter().copied().collect()));
-    Gauges { seed, size: input.size as u64, manner, kept, first }
+    Gauges { seed, size: input.size as u64, manner, input: input.clone(), first }
 }
 
 fn prepare_skewed(input: &Input) -> PreparedJob {
@@ -213,8 +210,7 @@ fn prepare_idle(input: &Input) -> PreparedJob {
     let moody = gauges(input, input.seed, Manner::Moody, 0);
     let quiet = gauges(input, mix(input.seed), Manner::Quiet, moody.count());
     let first = quiet.first + quiet.count();
-    let is_kept =
-        |index: &u64| input.kept.as_ref().is_none_or(|kept| kept.contains(&(first + index)));
+    let is_kept = |index: &u64| input.has(first + index);
     let closed = (0..CLOSED_COUNT).filter(is_kept).map(|index| (index % RIVER_COUNT, 0));
     let (gauges, closed): (_, Vec<Reading>) = (moody, closed.collect());
     let open = gauges.all_readings().chain(quiet.all_readings());

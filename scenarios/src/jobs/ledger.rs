@@ -9,7 +9,7 @@ mod log;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use floodmark::{
-    BoxError, Context, Environment, Generator, KeyedProcess, Record, SinkContext, TransactionId,
+    BoxError, Context, Environment, KeyedProcess, Record, SinkContext, TransactionId,
     TwoPhaseCommit, ValueState, Work, platform::planted,
 };
 
@@ -143,17 +143,14 @@ fn prepare_impatient(input: &Input) -> PreparedJob {
 fn prepared(input: &Input, timeout: Duration) -> PreparedJob {
     let seed = input.seed;
     let accounts = input.indices().into_iter().map(|index| account(seed, index));
-    let accounts: Arc<[u64]> = accounts.collect();
-    let rate = Input::rate_of(accounts.len(), Duration::from_secs(6));
-    let expected = expected(&accounts);
+    let expected = expected(accounts);
+    let input = input.clone();
     let log = TransactionLog::new(OUTPUT, timeout);
     let outside = log.clone();
     let build = move |env: &Environment| {
-        let accounts = accounts.clone();
-        let count = accounts.len() as u64;
-        let account =
-            move |index| accounts[usize::try_from(index).expect("the input fits into memory")];
-        env.source("postings", Generator::new(count, account).rate(rate))
+        let lasts = Duration::from_secs(6);
+        let accounts = input.source((0, 1), lasts, move |index| account(seed, index));
+        env.source("postings", accounts)
             .key_by(|account| *account)
             .process(Number)
             .uid("number")
@@ -169,11 +166,11 @@ fn prepared(input: &Input, timeout: Duration) -> PreparedJob {
 }
 
 /// The naive model: as many lines per account as it has postings.
-fn expected(accounts: &[u64]) -> Vec<String> {
+fn expected(accounts: impl Iterator<Item = u64>) -> Vec<String> {
     let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
     let mut lines = Vec::new();
     for account in accounts {
-        let number = counts.entry(*account).or_default();
+        let number = counts.entry(account).or_default();
         *number += 1;
         lines.push(format!("{account},{number}"));
     }

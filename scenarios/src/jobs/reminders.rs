@@ -4,11 +4,10 @@
 //! What is written does not depend on any clock: the number of every visit of a guest. The timers are
 //! there for those who watch them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use floodmark::{
-    BoxError, Context, Environment, FileSink, Generator, KeyedProcess, TimeDomain, Timestamp,
-    ValueState,
+    BoxError, Context, Environment, FileSink, KeyedProcess, TimeDomain, Timestamp, ValueState,
 };
 use serde::{Deserialize, Serialize};
 
@@ -87,22 +86,21 @@ fn visit(seed: u64, index: u64) -> (u64, u64) {
 }
 
 fn prepare(input: &Input) -> PreparedJob {
-    let (seed, indices): (u64, Arc<[u64]>) = (input.seed, input.indices().into());
+    let expected = expected(input.seed, &input.indices());
+    let input = input.clone();
     PreparedJob {
         objects: Vec::new(),
-        expected: BTreeMap::from([(OUTPUT, expected(seed, &indices))]),
-        build: Box::new(move |env| build(env, seed, &indices)),
+        expected: BTreeMap::from([(OUTPUT, expected)]),
+        build: Box::new(move |env| build(env, &input)),
         law: no_law,
         outside: None,
     }
 }
 
-fn build(env: &Environment, seed: u64, indices: &Arc<[u64]>) {
-    let rate = Input::rate_of(indices.len(), Duration::from_secs(8));
-    let (count, indices) = (indices.len() as u64, indices.clone());
-    let nth =
-        move |place: u64| indices[usize::try_from(place).expect("the input fits into memory")];
-    env.source("visits", Generator::new(count, move |place| visit(seed, nth(place))).rate(rate))
+fn build(env: &Environment, input: &Input) {
+    let seed = input.seed;
+    let visits = input.source((0, 1), Duration::from_secs(8), move |index| visit(seed, index));
+    env.source("visits", visits)
         .key_by(|(guest, _)| *guest)
         .process(Remind)
         .uid("remind")

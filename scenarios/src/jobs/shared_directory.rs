@@ -3,9 +3,9 @@
 //! Numbers are divided among them, and each makes parts of the same subtasks, attempts and sequence
 //! numbers as the other. Nothing but the sink's own name keeps their parts apart.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use floodmark::{Environment, FileSink, Generator, Stream};
+use floodmark::{Environment, FileSink};
 
 use super::{Input, PreparedJob, ScenarioJob, mix, no_law};
 
@@ -20,27 +20,17 @@ fn line(stream: u64, number: u64) -> String {
 
 fn prepare(input: &Input) -> PreparedJob {
     let seed = input.seed;
+    let number = move |index| mix(seed ^ mix(index));
     // Every other record goes to the left.
-    let numbers = |stream| -> Arc<[u64]> {
-        let ours = input.indices().into_iter().filter(move |index| index % 2 == stream);
-        ours.map(move |index| mix(seed ^ mix(index))).collect()
-    };
-    let streams = [(0, "left", numbers(0)), (1, "right", numbers(1))];
-    let lines = streams.iter().flat_map(|(stream, _, numbers)| {
-        numbers.iter().map(|number| line(*stream, *number)).collect::<Vec<_>>()
-    });
+    let lines = input.indices().into_iter().map(|index| line(index % 2, number(index)));
     let expected = lines.collect();
+    let input = input.clone();
     let build = move |env: &Environment| {
-        for (stream, name, numbers) in &streams {
-            let (stream, numbers) = (*stream, numbers.clone());
-            let rate = Input::rate_of(numbers.len(), Duration::from_secs(7));
-            let count = numbers.len() as u64;
-            let number =
-                move |index| numbers[usize::try_from(index).expect("the input fits into memory")];
-            let numbers: Stream<u64> =
-                env.source(&format!("{name}-numbers"), Generator::new(count, number).rate(rate));
-            let format = move |number: &u64| line(stream, *number);
-            numbers.rebalance().sink(name, FileSink::new(OUTPUT, format));
+        for (stream, name) in [(0, "left"), (1, "right")] {
+            let numbers = input.source((stream, 2), Duration::from_secs(7), number);
+            env.source(&format!("{name}-numbers"), numbers)
+                .rebalance()
+                .sink(name, FileSink::new(OUTPUT, move |number: &u64| line(stream, *number)));
         }
     };
     PreparedJob {

@@ -4,11 +4,11 @@
 //! settles a day's postings when an event-time timer tells that the day is over, so the job's output
 //! depends on values and timers surviving whatever happens.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use floodmark::{
-    BoxError, Context, Environment, FileSink, Generator, KeyedProcess, TimeDomain, Timestamp,
-    ValueState, WatermarkStrategy,
+    BoxError, Context, Environment, FileSink, KeyedProcess, TimeDomain, Timestamp, ValueState,
+    WatermarkStrategy,
 };
 use serde::{Deserialize, Serialize};
 
@@ -92,44 +92,39 @@ fn transfer(seed: u64, index: u64) -> (u64, u64, i64, i64) {
 }
 
 fn prepare(input: &Input) -> PreparedJob {
-    let (seed, indices): (u64, Arc<[u64]>) = (input.seed, input.indices().into());
+    let expected = expected(input.seed, &input.indices());
+    let input = input.clone();
     PreparedJob {
         objects: Vec::new(),
-        expected: BTreeMap::from([(OUTPUT, expected(seed, &indices))]),
-        build: Box::new(move |env| build(env, seed, &indices)),
+        expected: BTreeMap::from([(OUTPUT, expected)]),
+        build: Box::new(move |env| build(env, &input)),
         law: money_is_conserved,
         outside: None,
     }
 }
 
-fn build(env: &Environment, seed: u64, indices: &Arc<[u64]>) {
-    let rate = Input::rate_of(indices.len(), Duration::from_secs(8));
-    let (count, indices) = (indices.len() as u64, indices.clone());
-    let nth =
-        move |place: u64| indices[usize::try_from(place).expect("the input fits into memory")];
+fn build(env: &Environment, input: &Input) {
+    let seed = input.seed;
+    let transfers =
+        input.source((0, 1), Duration::from_secs(8), move |index| transfer(seed, index));
     // Subtasks take every n-th transfer; each may fall behind by its disorder, n times the step.
     let bound = Duration::from_millis(50 * 8 * (u64::from(DISORDER) + 1));
-    env.source(
-        "transfers",
-        Generator::new(count, move |place| transfer(seed, nth(place)))
-            .rate(rate)
-            .disorder(seed, DISORDER),
-    )
-    .watermarks(
-        WatermarkStrategy::bounded_out_of_orderness(bound)
-            .timestamps(|transfer: &(u64, u64, i64, i64)| transfer.3)
-            .emit_every(16),
-    )
-    .flat_map(|(from, to, amount, time_ms)| {
-        [
-            Posting { account: from, amount: -amount, time_ms },
-            Posting { account: to, amount, time_ms },
-        ]
-    })
-    .key_by(|posting| posting.account)
-    .process(Settle)
-    .uid("settle")
-    .sink("balances", FileSink::new(OUTPUT, |line: &String| line.clone()));
+    env.source("transfers", transfers.disorder(seed, DISORDER))
+        .watermarks(
+            WatermarkStrategy::bounded_out_of_orderness(bound)
+                .timestamps(|transfer: &(u64, u64, i64, i64)| transfer.3)
+                .emit_every(input.watermark_every(16) as u64),
+        )
+        .flat_map(|(from, to, amount, time_ms)| {
+            [
+                Posting { account: from, amount: -amount, time_ms },
+                Posting { account: to, amount, time_ms },
+            ]
+        })
+        .key_by(|posting| posting.account)
+        .process(Settle)
+        .uid("settle")
+        .sink("balances", FileSink::new(OUTPUT, |line: &String| line.clone()));
 }
 
 /// The naive model: all postings in a map by account and day.

@@ -10,11 +10,11 @@
 
 pub mod mistakes;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use floodmark::{
-    BoxError, Context, Environment, FileSink, Generator, KeyedProcess, TimeDomain, Timestamp,
-    ValueState, WatermarkStrategy,
+    BoxError, Context, Environment, FileSink, KeyedProcess, TimeDomain, Timestamp, ValueState,
+    WatermarkStrategy,
 };
 use serde::{Deserialize, Serialize};
 
@@ -143,39 +143,35 @@ fn prepare<P>(input: &Input, alarm: P) -> PreparedJob
 where
     P: KeyedProcess<Key = u64, In = Reading, Out = String> + Clone + Sync,
 {
-    let (seed, indices): (u64, Arc<[u64]>) = (input.seed, input.indices().into());
+    let expected = expected(input.seed, &input.indices());
+    let input = input.clone();
     PreparedJob {
         objects: Vec::new(),
-        expected: BTreeMap::from([(OUTPUT, expected(seed, &indices))]),
-        build: Box::new(move |env| build(env, seed, &indices, alarm.clone())),
+        expected: BTreeMap::from([(OUTPUT, expected)]),
+        build: Box::new(move |env| build(env, &input, alarm.clone())),
         law: no_law,
         outside: None,
     }
 }
 
-fn build<P>(env: &Environment, seed: u64, indices: &Arc<[u64]>, alarm: P)
+fn build<P>(env: &Environment, input: &Input, alarm: P)
 where
     P: KeyedProcess<Key = u64, In = Reading, Out = String> + Clone + Sync,
 {
-    let rate = Input::rate_of(indices.len(), Duration::from_secs(8));
-    let (count, indices) = (indices.len() as u64, indices.clone());
-    let nth =
-        move |place: u64| indices[usize::try_from(place).expect("the input fits into memory")];
-    env.source(
-        "readings",
-        Generator::new(count, move |place| reading(seed, nth(place))).rate(rate),
-    )
-    .parallelism(1)
-    .watermarks(
-        WatermarkStrategy::ascending()
-            .timestamps(|reading: &Reading| reading.time_ms)
-            .emit_every(1),
-    )
-    .parallelism(1)
-    .key_by(|reading| reading.gauge)
-    .process(alarm)
-    .uid("alarm")
-    .sink("alarms", FileSink::new(OUTPUT, |line: &String| line.clone()));
+    let seed = input.seed;
+    let readings = input.source((0, 1), Duration::from_secs(8), move |index| reading(seed, index));
+    env.source("readings", readings)
+        .parallelism(1)
+        .watermarks(
+            WatermarkStrategy::ascending()
+                .timestamps(|reading: &Reading| reading.time_ms)
+                .emit_every(1),
+        )
+        .parallelism(1)
+        .key_by(|reading| reading.gauge)
+        .process(alarm)
+        .uid("alarm")
+        .sink("alarms", FileSink::new(OUTPUT, |line: &String| line.clone()));
 }
 
 /// The naive model: for each gauge its last level and the time of the alarm that threatens.

@@ -1,8 +1,8 @@
 //! Words per five seconds, from two sources that are united and rebalanced.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use floodmark::{Environment, FileSink, Generator, Stream, Tumbling, WatermarkStrategy, Window};
+use floodmark::{Environment, FileSink, Stream, Tumbling, WatermarkStrategy, Window};
 
 use super::{Input, PreparedJob, ScenarioJob, mix, no_law};
 
@@ -21,11 +21,11 @@ const DISORDER: u16 = 8;
 /// A line of one of the two sources, and its time.
 type TimedLine = (String, i64);
 
-/// Returns line `index` of source `source`: three words, now and then none at all.
-fn line(seed: u64, source: u64, index: u64) -> TimedLine {
-    let random = mix(seed ^ mix(index * 2 + source));
+/// Returns line `index`: three words, now and then none at all. The sources take turns.
+fn line(seed: u64, index: u64) -> TimedLine {
+    let random = mix(seed ^ mix(index));
     let word = |shift: u32| WORDS[usize::try_from((random >> shift) % 12).expect("below 12")];
-    let time = i64::try_from(index).expect("a run is short") * STEP_MS;
+    let time = i64::try_from(index / 2).expect("a run is short") * STEP_MS;
     let text = if random.is_multiple_of(17) {
         String::new()
     } else {
@@ -35,39 +35,27 @@ fn line(seed: u64, source: u64, index: u64) -> TimedLine {
 }
 
 fn prepare(input: &Input) -> PreparedJob {
-    // The sources take turns: record 2 i is line i of one of them, record 2 i + 1 of the other.
-    let seed = input.seed;
-    let of = |source: u64| -> Arc<[u64]> {
-        let indices = input.indices().into_iter();
-        indices.filter(|index| index % 2 == source).map(|index| index / 2).collect()
-    };
-    let lines = [of(0), of(1)];
+    let expected = expected(input.seed, &input.indices());
+    let input = input.clone();
     PreparedJob {
         objects: Vec::new(),
-        expected: BTreeMap::from([(OUTPUT, expected(seed, &lines))]),
-        build: Box::new(move |env| build(env, seed, &lines)),
+        expected: BTreeMap::from([(OUTPUT, expected)]),
+        build: Box::new(move |env| build(env, &input)),
         law: no_law,
         outside: None,
     }
 }
 
-fn build(env: &Environment, seed: u64, indices: &[Arc<[u64]>; 2]) {
+fn build(env: &Environment, input: &Input) {
+    let seed = input.seed;
     let lines = |source: u64, name: &str| -> Stream<TimedLine> {
-        let indices = indices[usize::try_from(source).expect("there are two sources")].clone();
-        let rate = Input::rate_of(indices.len(), Duration::from_secs(8));
-        let count = indices.len() as u64;
-        let nth = move |place: u64| indices[usize::try_from(place).expect("below the length")];
+        let lines =
+            input.source((source, 2), Duration::from_secs(8), move |index| line(seed, index));
         let bound = Duration::from_millis(40 * 8 * (u64::from(DISORDER) + 1));
-        env.source(
-            name,
-            Generator::new(count, move |place| line(seed, source, nth(place)))
-                .rate(rate)
-                .disorder(seed ^ source, DISORDER),
-        )
-        .watermarks(
+        env.source(name, lines.disorder(seed ^ source, DISORDER)).watermarks(
             WatermarkStrategy::bounded_out_of_orderness(bound)
                 .timestamps(|line: &TimedLine| line.1)
-                .emit_every(8),
+                .emit_every(input.watermark_every(8) as u64),
         )
     };
     lines(0, "north")
@@ -87,14 +75,12 @@ fn build(env: &Environment, seed: u64, indices: &[Arc<[u64]>; 2]) {
 }
 
 /// The naive model: all words of all lines in a map by word and window.
-fn expected(seed: u64, lines: &[Arc<[u64]>; 2]) -> Vec<String> {
+fn expected(seed: u64, indices: &[u64]) -> Vec<String> {
     let mut counts: BTreeMap<(String, i64), u64> = BTreeMap::new();
-    for (source, indices) in (0..).zip(lines) {
-        for (text, time) in indices.iter().map(|index| line(seed, source, *index)) {
-            for word in text.split_whitespace() {
-                let window = time / WINDOW_MS * WINDOW_MS;
-                *counts.entry((word.to_owned(), window)).or_default() += 1;
-            }
+    for (text, time) in indices.iter().map(|index| line(seed, *index)) {
+        for word in text.split_whitespace() {
+            let window = time / WINDOW_MS * WINDOW_MS;
+            *counts.entry((word.to_owned(), window)).or_default() += 1;
         }
     }
     counts.into_iter().map(|((word, start), count)| format!("{word},{start},{count}")).collect()

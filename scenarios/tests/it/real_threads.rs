@@ -30,11 +30,11 @@ async fn flights_are_summed_up_on_real_threads_as_the_model_says() {
         .checkpoints(CheckpointConfig::every(Duration::from_millis(50)))
         .restart(RestartStrategy::None)
         .storage(&path("checkpoints"));
-    flights::build(&env, &path("flights.csv"), &path("output"), None);
+    flights::build(&env, &path("flights.csv"), &path("output"), None, flights::WATERMARK_EVERY);
     env.execute("flights").await.expect("it starts").wait().await.expect("it ends well");
 
     let rows: Vec<&str> = flights::FLIGHTS.lines().skip(1).collect();
-    for (name, mut expected) in flights::expected(&rows) {
+    for (name, mut expected) in flights::expected(&rows, flights::WATERMARK_EVERY) {
         expected.sort();
         assert!(!expected.is_empty());
         assert_eq!(lines(&directory.path().join(name)), expected, "{name}");

@@ -5,6 +5,7 @@
 
 #[path = "../it/browser.rs"]
 mod browser;
+mod regressions;
 mod robust;
 mod shrinking;
 
