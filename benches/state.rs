@@ -5,19 +5,21 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use floodmark_model::{KeyGroup, KeyGroupLayout};
+use floodmark_model::{KeyGroupLayout, KeyPlace};
 use floodmark_state::Table;
+use floodmark_wire::key_hash;
 
 const GROUP_COUNT: u16 = 128;
 
-fn group_of(key: u64) -> KeyGroup {
-    KeyGroup(u16::try_from(key % u64::from(GROUP_COUNT)).expect("below the group count"))
+const LAYOUT: KeyGroupLayout = KeyGroupLayout { group_count: GROUP_COUNT, parallelism: 1 };
+
+fn place_of(key: u64) -> KeyPlace {
+    LAYOUT.place_of(key_hash(&key))
 }
 
 fn table(key_count: u64) -> Table<u64, u64> {
-    let range = KeyGroupLayout { group_count: GROUP_COUNT, parallelism: 1 }.range_of(0);
-    let mut table = Table::new(range);
-    (0..key_count).for_each(|key| table.insert(group_of(key), key, 0));
+    let mut table = Table::new(LAYOUT.range_of(0));
+    (0..key_count).for_each(|key| table.insert(place_of(key), key, 0));
     table
 }
 
@@ -29,7 +31,7 @@ fn update_one_key(c: &mut Criterion) {
             let mut key = 0;
             b.iter(|| {
                 key = (key + 7_919) % key_count;
-                if let Some(value) = table.get_mut(group_of(key), &key) {
+                if let Some(value) = table.get_mut(place_of(key), &key) {
                     *value += 1;
                 }
             });
@@ -42,7 +44,7 @@ fn freeze(c: &mut Criterion) {
     let mut group = c.benchmark_group("freeze");
     for key_count in [1_000_u64, 100_000] {
         group.bench_function(BenchmarkId::from_parameter(key_count), |b| {
-            let table = table(key_count);
+            let mut table = table(key_count);
             b.iter(|| black_box(table.freeze("operator", "state")));
         });
     }
@@ -53,7 +55,7 @@ fn serialise(c: &mut Criterion) {
     let mut group = c.benchmark_group("serialise");
     for key_count in [1_000_u64, 100_000] {
         group.bench_function(BenchmarkId::from_parameter(key_count), |b| {
-            let table = table(key_count);
+            let mut table = table(key_count);
             b.iter(|| black_box(table.freeze("operator", "state")()));
         });
     }

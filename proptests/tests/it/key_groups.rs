@@ -1,7 +1,7 @@
 //! Key groups keep their promise under every rescaling.
 
 use floodmark_model::{KeyGroup, KeyGroupLayout, KeyGroupRange};
-use floodmark_wire::codec;
+use floodmark_wire::key_hash;
 use proptest::prelude::*;
 
 proptest! {
@@ -31,8 +31,7 @@ proptest! {
         parallelism in 1_u16..=256,
     ) {
         prop_assume!(parallelism <= group_count);
-        let mut scratch = Vec::new();
-        let hash = codec::key_hash(&key, &mut scratch);
+        let hash = key_hash(&key);
         let alone = KeyGroupLayout { group_count, parallelism: 1 };
         let shared = KeyGroupLayout { group_count, parallelism };
         prop_assert_eq!(alone.group_of(hash), shared.group_of(hash));

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use floodmark_model::{KeyGroup, KeyGroupLayout, Timestamp};
+use floodmark_model::{KeyGroupLayout, KeyPlace, Timestamp};
 use floodmark_state::{RestoredState, Snapshot, Table, Timers, freeze_value};
-use floodmark_wire::{SnapshotFile, decode_snapshot};
+use floodmark_wire::{SnapshotFile, decode_snapshot, key_hash};
 use proptest::prelude::*;
 
 const GROUP_COUNT: u16 = 8;
@@ -12,14 +12,14 @@ const GROUP_COUNT: u16 = 8;
 /// A change of a table: a key and its value, or its removal.
 type Change = (u8, Option<i32>);
 
-fn group_of(key: u8) -> KeyGroup {
-    KeyGroup(u16::from(key) % GROUP_COUNT)
+fn place_of(key: u8) -> KeyPlace {
+    KeyGroupLayout { group_count: GROUP_COUNT, parallelism: 1 }.place_of(key_hash(&key))
 }
 
 fn apply(table: &mut Table<u8, i32>, (key, value): Change) {
     match value {
-        Some(value) => table.insert(group_of(key), key, value),
-        None => drop(table.remove(group_of(key), &key)),
+        Some(value) => table.insert(place_of(key), key, value),
+        None => drop(table.remove(place_of(key), &key)),
     }
 }
 
@@ -57,8 +57,8 @@ proptest! {
         for range in (0..parallelism).map(|index| layout.range_of(index)) {
             let restored = Table::<u8, i32>::restore(range, &file.sections).unwrap();
             count += restored.entry_count();
-            for (key, value) in model.iter().filter(|(key, _)| range.contains(group_of(**key))) {
-                prop_assert_eq!(restored.get(group_of(*key), key), Some(value));
+            for (key, value) in model.iter().filter(|(key, _)| range.contains(place_of(**key).group)) {
+                prop_assert_eq!(restored.get(place_of(*key), key), Some(value));
             }
         }
         prop_assert_eq!(count, model.len());
@@ -73,7 +73,7 @@ proptest! {
         let range = KeyGroupLayout { group_count: GROUP_COUNT, parallelism: 1 }.range_of(0);
         let mut set = Timers::new(range);
         for (time, key) in &timers {
-            set.register(group_of(*key), Timestamp(*time), *key);
+            set.register(place_of(*key).group, Timestamp(*time), *key);
         }
         while set.pop_due(Timestamp(fired_before)).is_some() {}
         let mut snapshot = Snapshot::default();

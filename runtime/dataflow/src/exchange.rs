@@ -7,12 +7,12 @@ use std::{
 };
 
 use floodmark_model::{
-    Attempt, Barrier, Batch, ChannelId, CheckpointId, EdgeId, Element, KeyGroupLayout,
+    Attempt, Barrier, Batch, ChannelId, CheckpointId, EdgeId, Element, KeyGroup, KeyGroupLayout,
     RuntimeEvent, SubtaskId, Timestamp,
 };
 use floodmark_platform::{Machine, planted};
 use floodmark_state::{Data, Key, Snapshot};
-use floodmark_wire::codec;
+use floodmark_wire::key_hash;
 
 use crate::{
     ChannelSender, Error, Push,
@@ -34,8 +34,9 @@ pub struct Forward;
 /// To the owner of the key group of the record's key.
 pub struct HashPartitioner<K, F> {
     layout: KeyGroupLayout,
+    /// The owner of each key group.
+    owners: Vec<u16>,
     key_of: F,
-    scratch: Vec<u8>,
     key: PhantomData<fn() -> K>,
 }
 
@@ -49,25 +50,30 @@ pub struct Rebalance {
 pub struct Broadcast;
 
 impl<T: Data> Partitioner<T> for Forward {
-    fn partition(&mut self, mut batch: Batch<T>, open: &mut OpenBatches<T>) {
+    fn partition(&mut self, batch: Batch<T>, open: &mut OpenBatches<T>) {
         assert_eq!(open.len(), 1, "a forward exchange has one channel");
-        open[0].append(&mut batch);
+        append(batch, &mut open[0]);
     }
 }
 
 impl<K, F> HashPartitioner<K, F> {
     /// Creates the partitioner to the subtasks of `layout`.
     pub fn new(layout: KeyGroupLayout, key_of: F) -> Self {
-        Self { layout, key_of, scratch: Vec::new(), key: PhantomData }
+        let owners = (0..layout.group_count).map(|group| layout.owner_of(KeyGroup(group)));
+        Self { layout, owners: owners.collect(), key_of, key: PhantomData }
     }
 }
 
 impl<T: Data, K: Key, F: Fn(&T) -> K + Send> Partitioner<T> for HashPartitioner<K, F> {
     fn partition(&mut self, batch: Batch<T>, open: &mut OpenBatches<T>) {
         assert_eq!(open.len(), usize::from(self.layout.parallelism));
+        if let [only] = open {
+            return append(batch, only);
+        }
+        make_room(open, batch.len());
         for record in batch {
-            let hash = codec::key_hash(&(self.key_of)(&record.value), &mut self.scratch);
-            let mut owner = self.layout.owner_of(self.layout.group_of(hash));
+            let hash = key_hash(&(self.key_of)(&record.value));
+            let mut owner = self.owners[usize::from(self.layout.group_of(hash).0)];
             if planted!(RoutingHashDiffers) {
                 owner = u16::try_from(hash % u64::from(self.layout.parallelism)).unwrap_or(owner);
             }
@@ -78,9 +84,10 @@ impl<T: Data, K: Key, F: Fn(&T) -> K + Send> Partitioner<T> for HashPartitioner<
 
 impl<T: Data> Partitioner<T> for Rebalance {
     fn partition(&mut self, batch: Batch<T>, open: &mut OpenBatches<T>) {
+        make_room(open, batch.len());
         for record in batch {
-            open[self.next % open.len()].push(record);
-            self.next = (self.next + 1) % open.len();
+            open[self.next].push(record);
+            self.next = if self.next + 1 == open.len() { 0 } else { self.next + 1 };
         }
     }
 }
@@ -91,6 +98,21 @@ impl<T: Data> Partitioner<T> for Broadcast {
             copy.extend(batch.iter().cloned());
         }
     }
+}
+
+/// Moves all records of `batch` into an open one.
+fn append<T>(mut batch: Batch<T>, open: &mut Batch<T>) {
+    if open.is_empty() {
+        *open = batch;
+    } else {
+        open.append(&mut batch);
+    }
+}
+
+/// Makes room in batches that were just begun, so that they do not grow step by step.
+fn make_room<T>(open: &mut OpenBatches<T>, count: usize) {
+    let begun = open.iter_mut().filter(|batch| batch.capacity() == 0);
+    begun.for_each(|batch| batch.reserve(count));
 }
 
 /// Collects records into batches and sends them on their channels.

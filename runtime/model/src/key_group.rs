@@ -23,6 +23,15 @@ impl fmt::Display for KeyGroup {
     }
 }
 
+/// Where the state of a key lies: in which key group, and by which hash in a table of that group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyPlace {
+    /// The key group.
+    pub group: KeyGroup,
+    /// The hash of the key, from which the group follows.
+    pub hash: u64,
+}
+
 /// How the subtasks of one vertex share the key groups of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyGroupLayout {
@@ -73,6 +82,11 @@ impl KeyGroupLayout {
         let group = ((u128::from(key_hash) * u128::from(self.group_count)) >> 64) as u16;
         debug_assert!(group < self.group_count);
         KeyGroup(group)
+    }
+
+    /// Returns the place of a key with this hash.
+    pub fn place_of(&self, hash: u64) -> KeyPlace {
+        KeyPlace { group: self.group_of(hash), hash }
     }
 
     /// Returns the subtask that owns `group`.

@@ -18,5 +18,5 @@ pub use event::{FileDigest, RuntimeEvent, SectionDigest, SnapshotOrigin};
 pub use execution_graph::{ExecutionGraph, SubtaskChannels};
 pub use id::{Attempt, ChannelId, CheckpointId, EdgeId, SubtaskId, Term, VertexId, WorkerId};
 pub use job_graph::{Edge, Exchange, JobGraph, Vertex};
-pub use key_group::{KEY_GROUP_COUNT_MAX, KeyGroup, KeyGroupLayout, KeyGroupRange};
+pub use key_group::{KEY_GROUP_COUNT_MAX, KeyGroup, KeyGroupLayout, KeyGroupRange, KeyPlace};
 pub use timestamp::{TimeDomain, Timestamp};

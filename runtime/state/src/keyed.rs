@@ -2,10 +2,10 @@
 
 use std::{any::Any, collections::BTreeMap};
 
-use floodmark_model::{KeyGroup, KeyGroupRange};
+use floodmark_model::{KeyGroupRange, KeyPlace};
 use floodmark_wire::Section;
 
-use crate::{Data, FrozenSection, Key, RestoredState, Snapshot, StateError, Table};
+use crate::{Data, Entry, FrozenSection, Key, RestoredState, Snapshot, StateError, Table};
 
 /// All states of one operator, created when they are first used.
 ///
@@ -23,7 +23,7 @@ pub struct KeyedStore<K> {
 /// A table whose value type is known only to the handle that asks for it.
 trait NamedTable<K>: Send {
     fn as_any_mut(&mut self) -> &mut dyn Any;
-    fn freeze(&self, operator: &str, name: &str) -> FrozenSection;
+    fn freeze(&mut self, operator: &str, name: &str) -> FrozenSection;
 }
 
 impl<K: Key, V: Data> NamedTable<K> for Table<K, V> {
@@ -31,7 +31,7 @@ impl<K: Key, V: Data> NamedTable<K> for Table<K, V> {
         self
     }
 
-    fn freeze(&self, operator: &str, name: &str) -> FrozenSection {
+    fn freeze(&mut self, operator: &str, name: &str) -> FrozenSection {
         Self::freeze(self, operator, name)
     }
 }
@@ -69,8 +69,8 @@ impl<K: Key> KeyedStore<K> {
     }
 
     /// Adds all states to `snapshot`.
-    pub fn freeze(&self, snapshot: &mut Snapshot) {
-        for (name, table) in &self.tables {
+    pub fn freeze(&mut self, snapshot: &mut Snapshot) {
+        for (name, table) in &mut self.tables {
             snapshot.add(table.freeze(&self.operator, name));
         }
         for section in self.unclaimed.values().flatten().cloned() {
@@ -82,19 +82,19 @@ impl<K: Key> KeyedStore<K> {
 /// One value of one key.
 pub struct ValueRef<'a, K, V> {
     table: &'a mut Table<K, V>,
-    group: KeyGroup,
+    place: KeyPlace,
     key: &'a K,
 }
 
 impl<'a, K: Key, V: Data> ValueRef<'a, K, V> {
-    /// Points at the value of `key`, which lies in `group`.
-    pub fn new(table: &'a mut Table<K, V>, group: KeyGroup, key: &'a K) -> Self {
-        Self { table, group, key }
+    /// Points at the value of `key`, which lies at `place`.
+    pub fn new(table: &'a mut Table<K, V>, place: KeyPlace, key: &'a K) -> Self {
+        Self { table, place, key }
     }
 
     /// Returns the value, if it is set.
     pub fn get(&self) -> Option<V> {
-        self.table.get(self.group, self.key).cloned()
+        self.table.get(self.place, self.key).cloned()
     }
 
     /// Returns the value, or the type's default if it is not set.
@@ -107,7 +107,7 @@ impl<'a, K: Key, V: Data> ValueRef<'a, K, V> {
 
     /// Sets the value.
     pub fn set(&mut self, value: V) {
-        self.table.insert(self.group, self.key.clone(), value);
+        self.table.insert(self.place, self.key.clone(), value);
     }
 
     /// Changes the value in place, beginning with the type's default.
@@ -115,35 +115,32 @@ impl<'a, K: Key, V: Data> ValueRef<'a, K, V> {
     where
         V: Default,
     {
-        match self.table.get_mut(self.group, self.key) {
-            Some(value) => change(value),
-            None => {
-                let mut value = V::default();
-                change(&mut value);
-                self.set(value);
-            }
-        }
+        change(match self.table.entry(self.place, self.key) {
+            Entry::Occupied(value) => value,
+            Entry::Vacant(vacancy) => vacancy.insert(self.key.clone(), V::default()),
+        });
     }
 
     /// Unsets the value.
     pub fn clear(&mut self) {
-        self.table.remove(self.group, self.key);
+        self.table.remove(self.place, self.key);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use floodmark_model::KeyGroupLayout;
-    use floodmark_wire::SnapshotFile;
+    use floodmark_wire::{SnapshotFile, key_hash};
 
     use super::*;
 
+    const LAYOUT: KeyGroupLayout = KeyGroupLayout { group_count: 4, parallelism: 1 };
+
     fn store(files: Vec<SnapshotFile>) -> KeyedStore<u8> {
-        let range = KeyGroupLayout { group_count: 4, parallelism: 1 }.range_of(0);
-        KeyedStore::new("alarm", range, &mut RestoredState::new(files))
+        KeyedStore::new("alarm", LAYOUT.range_of(0), &mut RestoredState::new(files))
     }
 
-    fn file(store: &KeyedStore<u8>) -> SnapshotFile {
+    fn file(store: &mut KeyedStore<u8>) -> SnapshotFile {
         let mut snapshot = Snapshot::default();
         store.freeze(&mut snapshot);
         snapshot.into_parts().0
@@ -152,12 +149,13 @@ mod tests {
     #[test]
     fn state_nobody_touched_since_the_restore_is_in_the_next_snapshot() {
         let mut first = store(Vec::new());
-        first.table::<u32>("level").unwrap().insert(KeyGroup(0), 1, 40);
-        let stored = file(&first);
-        let untouched = store(vec![stored.clone()]);
-        assert_eq!(file(&untouched), stored);
+        let place = LAYOUT.place_of(key_hash(&1_u8));
+        first.table::<u32>("level").unwrap().insert(place, 1, 40);
+        let stored = file(&mut first);
+        let mut untouched = store(vec![stored.clone()]);
+        assert_eq!(file(&mut untouched), stored);
         let mut touched = store(vec![stored]);
-        assert_eq!(touched.table::<u32>("level").unwrap().get(KeyGroup(0), &1), Some(&40));
+        assert_eq!(touched.table::<u32>("level").unwrap().get(place, &1), Some(&40));
     }
 
     #[test]

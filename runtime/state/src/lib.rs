@@ -12,12 +12,14 @@ mod keyed;
 mod snapshot;
 mod table;
 mod timers;
+mod windows;
 
 pub use copy_shelf::{Copy, CopyShelf};
 pub use keyed::{KeyedStore, ValueRef};
 pub use snapshot::{FrozenSection, RestoredState, Snapshot, StateError, freeze_value};
-pub use table::Table;
+pub use table::{Entry, Table, Vacancy};
 pub use timers::Timers;
+pub use windows::Windows;
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -5,6 +5,7 @@ use std::{any::type_name, collections::BTreeMap};
 use floodmark_model::{KeyGroup, KeyGroupRange};
 use floodmark_platform::BoxFuture;
 use floodmark_wire::{KeyGroupBytes, Section, SnapshotFile, WireError, codec};
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::Data;
@@ -161,7 +162,10 @@ pub(crate) fn check_type<T>(section: &Section) -> Result<(), StateError> {
 }
 
 /// Returns the value in `bytes`, a part of `section`.
-pub(crate) fn decode<T: Data>(section: &Section, bytes: &[u8]) -> Result<T, StateError> {
+pub(crate) fn decode<T: DeserializeOwned>(
+    section: &Section,
+    bytes: &[u8],
+) -> Result<T, StateError> {
     codec::decode_value(bytes).map_err(|source| StateError::Malformed {
         operator: section.operator.clone(),
         name: section.name.clone(),

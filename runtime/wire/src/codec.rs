@@ -117,16 +117,6 @@ pub fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
     bincode::deserialize(bytes).map_err(|error| WireError::Malformed { reason: error.to_string() })
 }
 
-/// Returns the hash by which a key chooses its key group.
-///
-/// It is taken over the key's serialised bytes and never changes: stored state depends on it.
-/// `scratch` is overwritten, and reused between calls to spare an allocation.
-pub fn key_hash<K: Serialize + ?Sized>(key: &K, scratch: &mut Vec<u8>) -> u64 {
-    scratch.clear();
-    encode_value(key, scratch);
-    xxh3_64(scratch)
-}
-
 /// Returns the checksum that manifests and traces use.
 pub fn checksum(bytes: &[u8]) -> u64 {
     xxh3_64(bytes)
@@ -164,12 +154,5 @@ mod tests {
         for length in 0..blob.len() {
             assert!(decoded(&blob[..length]).is_err(), "length {length}");
         }
-    }
-
-    #[test]
-    fn the_hash_of_a_key_never_changes() {
-        let mut scratch = Vec::new();
-        assert_eq!(key_hash("flood", &mut scratch), 2_779_456_435_017_989_369);
-        assert_eq!(key_hash(&7_u64, &mut scratch), 9_324_454_920_402_081_455);
     }
 }

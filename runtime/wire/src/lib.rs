@@ -7,6 +7,7 @@
 pub mod codec;
 mod control;
 mod data;
+mod key_hash;
 mod manifest;
 pub mod name;
 mod snapshot;
@@ -19,5 +20,6 @@ pub use control::{
 pub use data::{
     DataFrame, Handshake, ReverseFrame, decode_data, decode_handshake, decode_reverse, encode_data,
 };
+pub use key_hash::key_hash;
 pub use manifest::{LogEntry, Manifest, StoredFile, decode_log_entry};
 pub use snapshot::{KeyGroupBytes, Section, SnapshotFile, decode_snapshot, decode_whole_sections};

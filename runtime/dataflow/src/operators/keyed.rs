@@ -2,18 +2,17 @@
 
 use std::marker::PhantomData;
 
-use floodmark_model::{Attempt, KeyGroup, KeyGroupLayout, RuntimeEvent, SubtaskId};
+use floodmark_model::{Attempt, KeyGroup, KeyGroupLayout, KeyPlace, RuntimeEvent, SubtaskId};
 use floodmark_platform::Machine;
 use floodmark_state::Key;
-use floodmark_wire::codec;
+use floodmark_wire::key_hash;
 
 use crate::chain::OpenContext;
 
-/// Finds the key of a record and the key group of the key, as the exchange before it did.
+/// Finds the key of a record and the place of the key, as the exchange before it did.
 pub struct KeyOf<T, K, F> {
     layout: KeyGroupLayout,
     key_of: F,
-    scratch: Vec<u8>,
     /// Present while somebody watches.
     watch: Option<Watch>,
     types: PhantomData<fn(T) -> K>,
@@ -32,7 +31,7 @@ struct Watch {
 impl<T, K: Key, F: Fn(&T) -> K> KeyOf<T, K, F> {
     /// Finds keys with `key_of`.
     pub fn new(layout: KeyGroupLayout, key_of: F) -> Self {
-        Self { layout, key_of, scratch: Vec::new(), watch: None, types: PhantomData }
+        Self { layout, key_of, watch: None, types: PhantomData }
     }
 
     /// Prepares for the records of the operator `uid`.
@@ -46,15 +45,14 @@ impl<T, K: Key, F: Fn(&T) -> K> KeyOf<T, K, F> {
         });
     }
 
-    /// Returns the key of `value` and its key group.
-    pub fn find(&mut self, value: &T) -> (K, KeyGroup) {
+    /// Returns the key of `value` and its place.
+    pub fn find(&mut self, value: &T) -> (K, KeyPlace) {
         let key = (self.key_of)(value);
-        let hash = codec::key_hash(&key, &mut self.scratch);
-        let group = self.layout.group_of(hash);
+        let place = self.layout.place_of(key_hash(&key));
         if let Some(watch) = &mut self.watch {
-            watch.on_group(group);
+            watch.on_group(place.group);
         }
-        (key, group)
+        (key, place)
     }
 }
 

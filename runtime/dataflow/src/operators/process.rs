@@ -2,9 +2,10 @@
 
 use std::marker::PhantomData;
 
-use floodmark_model::{Batch, KeyGroup, Record, TimeDomain, Timestamp};
+use floodmark_model::{Batch, KeyGroup, KeyPlace, Record, TimeDomain, Timestamp};
 use floodmark_platform::{Machine, planted};
 use floodmark_state::{Data, Key, KeyedStore, Snapshot, StateError, Timers as TimerSet, ValueRef};
+use floodmark_wire::key_hash;
 
 use crate::{
     BoxError, Error, OutputTag,
@@ -68,7 +69,7 @@ pub trait KeyedProcess: Send + 'static {
 /// What a process function can reach: the state, the timers and the outputs of one key.
 pub struct Context<'a, K, O> {
     key: &'a K,
-    group: KeyGroup,
+    place: KeyPlace,
     /// The record's timestamp or the timer's time.
     timestamp: Timestamp,
     /// The event time of what is emitted.
@@ -107,7 +108,7 @@ impl<K: Key, O: Data> Context<'_, K, O> {
     ///
     /// When the state was stored with another type, or is used with two types.
     pub fn state<H: StateHandle>(&mut self, handle: H) -> H::Ref<'_, K> {
-        match handle.bind(&mut self.opened.store, self.group, self.key) {
+        match handle.bind(&mut self.opened.store, self.place, self.key) {
             Ok(bound) => bound,
             Err(error) => panic!("{error}"),
         }
@@ -115,7 +116,7 @@ impl<K: Key, O: Data> Context<'_, K, O> {
 
     /// Returns the key's timers.
     pub fn timers(&mut self) -> Timers<'_, K> {
-        Timers { key: self.key, group: self.group, opened: self.opened }
+        Timers { key: self.key, group: self.place.group, opened: self.opened }
     }
 }
 
@@ -190,7 +191,7 @@ pub trait StateHandle {
     fn bind<'a, K: Key>(
         self,
         store: &'a mut KeyedStore<K>,
-        group: KeyGroup,
+        place: KeyPlace,
         key: &'a K,
     ) -> Result<Self::Ref<'a, K>, StateError>;
 }
@@ -229,10 +230,10 @@ impl<T: Data> StateHandle for ValueState<T> {
     fn bind<'a, K: Key>(
         self,
         store: &'a mut KeyedStore<K>,
-        group: KeyGroup,
+        place: KeyPlace,
         key: &'a K,
     ) -> Result<Self::Ref<'a, K>, StateError> {
-        Ok(ValueRef::new(store.table(self.name)?, group, key))
+        Ok(ValueRef::new(store.table(self.name)?, place, key))
     }
 }
 
@@ -278,7 +279,8 @@ impl<P: KeyedProcess, F> ProcessOperator<P, F> {
                 TimeDomain::Event => time,
                 TimeDomain::Processing => Timestamp::MIN,
             };
-            let mut cx = Context { key: &key, group, timestamp: time, event_time, opened, out };
+            let place = KeyPlace { group, hash: key_hash(&key) };
+            let mut cx = Context { key: &key, place, timestamp: time, event_time, opened, out };
             let done = self.process.on_timer(time, domain, &mut cx);
             done.map_err(|source| Error::Operator { operator: self.uid.clone(), source })?;
         }
@@ -341,9 +343,9 @@ where
     fn on_batch(&mut self, batch: Batch<P::In>, out: &mut Emitter<P::Out>) -> Result<(), Error> {
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         for Record { timestamp, value } in batch {
-            let (key, group) = self.key_of.find(&value);
+            let (key, place) = self.key_of.find(&value);
             let mut cx =
-                Context { key: &key, group, timestamp, event_time: timestamp, opened, out };
+                Context { key: &key, place, timestamp, event_time: timestamp, opened, out };
             let done = self.process.on_element(value, &mut cx);
             done.map_err(|source| Error::Operator { operator: self.uid.clone(), source })?;
         }
@@ -374,7 +376,7 @@ where
     }
 
     fn freeze(&mut self, snapshot: &mut Snapshot) {
-        let opened = self.opened.as_ref().expect("an operator is opened before it is used");
+        let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         opened.store.freeze(snapshot);
         snapshot.add(opened.event_timers.freeze(&self.uid, EVENT_TIMERS));
         snapshot.add(opened.processing_timers.freeze(&self.uid, PROCESSING_TIMERS));

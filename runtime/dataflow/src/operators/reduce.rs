@@ -1,7 +1,7 @@
 //! Rolling reduce: one result per record, the running value of its key.
 
 use floodmark_model::{Batch, Record};
-use floodmark_state::{Data, Key, Snapshot, Table};
+use floodmark_state::{Data, Entry, Key, Snapshot, Table};
 
 use crate::{
     Error,
@@ -45,19 +45,21 @@ where
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<T>) -> Result<(), Error> {
         let values = self.values.as_mut().expect("an operator is opened before it is used");
         for Record { timestamp, value } in batch {
-            let (key, group) = self.key_of.find(&value);
-            let value = match values.get(group, &key) {
-                Some(before) => (self.reduce)(before.clone(), value),
-                None => value,
+            let (key, place) = self.key_of.find(&value);
+            let value = match values.entry(place, &key) {
+                Entry::Occupied(running) => {
+                    *running = (self.reduce)(running.clone(), value);
+                    running.clone()
+                }
+                Entry::Vacant(vacancy) => vacancy.insert(key, value).clone(),
             };
-            values.insert(group, key, value.clone());
             out.emit(timestamp, value);
         }
         Ok(())
     }
 
     fn freeze(&mut self, snapshot: &mut Snapshot) {
-        let values = self.values.as_ref().expect("an operator is opened before it is used");
+        let values = self.values.as_mut().expect("an operator is opened before it is used");
         snapshot.add(values.freeze(&self.uid, "value"));
     }
 }

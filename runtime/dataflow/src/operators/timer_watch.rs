@@ -3,7 +3,7 @@
 use floodmark_model::{Attempt, RuntimeEvent, SubtaskId, TimeDomain, Timestamp};
 use floodmark_platform::Machine;
 use floodmark_state::Key;
-use floodmark_wire::codec;
+use floodmark_wire::key_hash;
 
 use crate::chain::OpenContext;
 
@@ -13,7 +13,6 @@ pub(crate) struct TimerWatch {
     attempt: Attempt,
     subtask: SubtaskId,
     operator: String,
-    scratch: Vec<u8>,
 }
 
 impl TimerWatch {
@@ -27,30 +26,35 @@ impl TimerWatch {
             watermark,
         });
         let machine = cx.machine.clone();
-        Self { machine, attempt, subtask, operator: uid.to_owned(), scratch: Vec::new() }
+        Self { machine, attempt, subtask, operator: uid.to_owned() }
+    }
+
+    /// Returns whether anybody hears what is told.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.machine.is_observed()
     }
 
     pub(crate) fn on_register<N: Key>(&mut self, domain: TimeDomain, time: Timestamp, owner: &N) {
-        let Self { machine, attempt, subtask, operator, scratch } = self;
+        let Self { machine, attempt, subtask, operator } = self;
         machine.observe(|| RuntimeEvent::TimerRegistered {
             attempt: *attempt,
             subtask: *subtask,
             operator: operator.clone(),
             domain,
             time,
-            key: codec::key_hash(owner, scratch),
+            key: key_hash(owner),
         });
     }
 
     pub(crate) fn on_delete<N: Key>(&mut self, domain: TimeDomain, time: Timestamp, owner: &N) {
-        let Self { machine, attempt, subtask, operator, scratch } = self;
+        let Self { machine, attempt, subtask, operator } = self;
         machine.observe(|| RuntimeEvent::TimerDeleted {
             attempt: *attempt,
             subtask: *subtask,
             operator: operator.clone(),
             domain,
             time,
-            key: codec::key_hash(owner, scratch),
+            key: key_hash(owner),
         });
     }
 
@@ -61,14 +65,14 @@ impl TimerWatch {
         (time, now): (Timestamp, Timestamp),
         owner: &N,
     ) {
-        let Self { machine, attempt, subtask, operator, scratch } = self;
+        let Self { machine, attempt, subtask, operator } = self;
         machine.observe(|| RuntimeEvent::TimerFired {
             attempt: *attempt,
             subtask: *subtask,
             operator: operator.clone(),
             domain,
             time,
-            key: codec::key_hash(owner, scratch),
+            key: key_hash(owner),
             now,
         });
     }

@@ -7,11 +7,9 @@
 
 use std::{marker::PhantomData, time::Duration};
 
-use floodmark_model::{
-    Attempt, Batch, KeyGroup, KeyGroupRange, Record, RuntimeEvent, SubtaskId, TimeDomain, Timestamp,
-};
+use floodmark_model::{Attempt, Batch, Record, RuntimeEvent, SubtaskId, TimeDomain, Timestamp};
 use floodmark_platform::Machine;
-use floodmark_state::{Data, Key, Snapshot, Table, Timers, freeze_value};
+use floodmark_state::{Data, Entry, Key, Snapshot, Windows, freeze_value};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -73,8 +71,11 @@ pub trait Accumulate<T>: Send {
     /// What is emitted per window.
     type Out: Data;
 
-    /// Returns the accumulator with `value` in it.
-    fn add(&mut self, accumulator: Option<Self::Acc>, value: T) -> Self::Acc;
+    /// Returns the accumulator of a first value.
+    fn begin(&mut self, value: T) -> Self::Acc;
+
+    /// Adds another value.
+    fn add(&mut self, accumulator: &mut Self::Acc, value: T);
 
     /// Returns the result so far.
     fn finish(&mut self, accumulator: Self::Acc) -> Self::Out;
@@ -93,10 +94,14 @@ impl<A: Aggregate> Accumulate<A::In> for AggregateWith<A> {
     type Acc = A::Acc;
     type Out = A::Out;
 
-    fn add(&mut self, accumulator: Option<A::Acc>, value: A::In) -> A::Acc {
-        let mut accumulator = accumulator.unwrap_or_else(|| self.0.init());
+    fn begin(&mut self, value: A::In) -> A::Acc {
+        let mut accumulator = self.0.init();
         self.0.add(&mut accumulator, value);
         accumulator
+    }
+
+    fn add(&mut self, accumulator: &mut A::Acc, value: A::In) {
+        self.0.add(accumulator, value);
     }
 
     fn finish(&mut self, accumulator: A::Acc) -> A::Out {
@@ -108,10 +113,14 @@ impl<T, S: Data, F: FnMut(&mut S, T) + Send> Accumulate<T> for FoldWith<S, F> {
     type Acc = S;
     type Out = S;
 
-    fn add(&mut self, accumulator: Option<S>, value: T) -> S {
-        let mut accumulator = accumulator.unwrap_or_else(|| self.0.clone());
+    fn begin(&mut self, value: T) -> S {
+        let mut accumulator = self.0.clone();
         (self.1)(&mut accumulator, value);
         accumulator
+    }
+
+    fn add(&mut self, accumulator: &mut S, value: T) {
+        (self.1)(accumulator, value);
     }
 
     fn finish(&mut self, accumulator: S) -> S {
@@ -123,11 +132,12 @@ impl<T: Data, F: FnMut(T, T) -> T + Send> Accumulate<T> for ReduceWith<F> {
     type Acc = T;
     type Out = T;
 
-    fn add(&mut self, accumulator: Option<T>, value: T) -> T {
-        match accumulator {
-            Some(before) => (self.0)(before, value),
-            None => value,
-        }
+    fn begin(&mut self, value: T) -> T {
+        value
+    }
+
+    fn add(&mut self, accumulator: &mut T, value: T) {
+        *accumulator = (self.0)(accumulator.clone(), value);
     }
 
     fn finish(&mut self, accumulator: T) -> T {
@@ -149,6 +159,7 @@ pub struct WindowOptions<T> {
 pub struct WindowOperator<T, K, F, A: Accumulate<T>> {
     uid: String,
     options: WindowOptions<T>,
+    size_ms: i64,
     key_of: KeyOf<T, K, F>,
     accumulate: A,
     opened: Option<Opened<K, A::Acc>>,
@@ -160,10 +171,7 @@ struct Opened<K, A> {
     attempt: Attempt,
     subtask: SubtaskId,
     watermark: Timestamp,
-    /// Accumulators by key and start of the window.
-    windows: Table<(K, Timestamp), A>,
-    /// When windows fire and when they are forgotten.
-    timers: Timers<(K, Timestamp)>,
+    windows: Windows<K, A>,
     watch: TimerWatch,
     counts: Counts,
 }
@@ -192,89 +200,139 @@ where
         accumulate: A,
     ) -> Self {
         assert!(1 <= options.size.as_millis(), "a window lasts at least 1 ms");
-        Self { uid, options, key_of, accumulate, opened: None, value: PhantomData }
+        let size_ms = i64::try_from(options.size.as_millis());
+        let size_ms = size_ms.expect("a window is shorter than an age");
+        Self { uid, options, size_ms, key_of, accumulate, opened: None, value: PhantomData }
     }
 
     fn on_record(&mut self, record: Record<T>, out: &mut Emitter<(K, Window, A::Out)>) {
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         let Record { timestamp, value } = record;
-        let window = Window::tumbling(timestamp, self.options.size);
-        let forgotten_at = window.max_timestamp() + self.options.allowed_lateness;
         opened.counts.received += 1;
-        if forgotten_at <= opened.watermark {
-            match self.options.late_to {
-                Some(tag) => {
-                    opened.counts.late += 1;
-                    out.emit_to(tag, timestamp, value);
+        let position = match opened.windows.find(timestamp, self.size_ms) {
+            Some(position) => position,
+            None => {
+                let window = Window::tumbling(timestamp, self.options.size);
+                if self.options.forgotten_at(window) <= opened.watermark {
+                    return opened.counts.on_late(self.options.late_to, timestamp, value, out);
                 }
-                None => opened.counts.dropped += 1,
+                opened.windows.open(window.start)
             }
-            return;
-        }
+        };
         opened.counts.accepted += 1;
-        let (key, group) = self.key_of.find(&value);
-        let owner = (key, window.start);
-        let accumulator = opened.windows.remove(group, &owner);
-        let accumulator = self.accumulate.add(accumulator, value);
-        opened.windows.insert(group, owner.clone(), accumulator);
-        opened.register(group, forgotten_at, &owner);
-        if window.max_timestamp() <= opened.watermark {
-            self.fire(group, owner, window, out);
-        } else {
-            opened.register(group, window.max_timestamp(), &owner);
+        let (key, place) = self.key_of.find(&value);
+        let fired = opened.windows.fired(place.group).max(opened.watermark);
+        let start = opened.windows.start(position).expect("the window is open");
+        let window = Window { start, end: start + self.options.size };
+        let has_fired = window.max_timestamp() <= fired;
+        match opened.windows.table_mut(position).entry(place, &key) {
+            Entry::Occupied(accumulator) => self.accumulate.add(accumulator, value),
+            Entry::Vacant(vacancy) => {
+                if opened.watch.is_watched() {
+                    let (forgotten_at, owner) =
+                        (self.options.forgotten_at(window), (key.clone(), start));
+                    opened.watch.on_register(TimeDomain::Event, forgotten_at, &owner);
+                    if !has_fired && window.max_timestamp() != forgotten_at {
+                        let fires_at = window.max_timestamp();
+                        opened.watch.on_register(TimeDomain::Event, fires_at, &owner);
+                    }
+                }
+                vacancy.insert(key.clone(), self.accumulate.begin(value));
+            }
+        }
+        if has_fired {
+            let accumulator = opened.windows.table_mut(position).get(place, &key).cloned();
+            let accumulator = accumulator.expect("it was just added to");
+            let result = self.accumulate.finish(accumulator);
+            out.emit(window.max_timestamp(), (key, window, result));
         }
     }
 
-    fn on_timer(
-        &mut self,
-        (time, group, owner): (Timestamp, KeyGroup, (K, Timestamp)),
-        out: &mut Emitter<(K, Window, A::Out)>,
-    ) {
-        let window = Window::tumbling(owner.1, self.options.size);
-        let forgotten_at = window.max_timestamp() + self.options.allowed_lateness;
-        if time == window.max_timestamp() {
-            self.fire(group, owner.clone(), window, out);
+    /// Fires the windows that end at the watermark or earlier, the oldest first, and forgets those
+    /// for which nothing can come any more.
+    fn fire_due(&mut self, watermark: Timestamp, out: &mut Emitter<(K, Window, A::Out)>) {
+        let Self { options, accumulate, opened, .. } = self;
+        let opened = opened.as_mut().expect("an operator is opened before it is used");
+        let Opened { windows, watch, .. } = opened;
+        let mut position = 0;
+        while let Some(start) = windows.start(position) {
+            let window = Window { start, end: start + options.size };
+            let (fires_at, forgotten_at) = (window.max_timestamp(), options.forgotten_at(window));
+            if watermark < fires_at {
+                break;
+            }
+            let is_last = forgotten_at <= watermark;
+            for group in windows.range().iter() {
+                let is_due = windows.fired(group) < fires_at;
+                let table = windows.table_mut(position);
+                if watch.is_watched() {
+                    for (key, _) in table.group(group) {
+                        let owner = (key.clone(), start);
+                        let mut fire =
+                            |time| watch.on_fire(TimeDomain::Event, (time, watermark), &owner);
+                        if is_due {
+                            fire(fires_at);
+                        }
+                        if is_last && !(is_due && forgotten_at == fires_at) {
+                            fire(forgotten_at);
+                        }
+                    }
+                }
+                let mut emit = |key, accumulator| {
+                    out.emit(fires_at, (key, window, accumulate.finish(accumulator)));
+                };
+                if is_due && is_last {
+                    table.drain(group).for_each(|(key, accumulator)| emit(key, accumulator));
+                } else if is_due {
+                    let entries = table.group(group);
+                    entries.for_each(|(key, accumulator)| emit(key.clone(), accumulator.clone()));
+                }
+            }
+            if is_last {
+                windows.close_first();
+            } else {
+                position += 1;
+            }
         }
-        if time == forgotten_at {
-            let opened = self.opened.as_mut().expect("an operator is opened before it is used");
-            opened.windows.remove(group, &owner);
-        }
+        windows.on_fired(watermark);
     }
+}
 
-    /// Emits the result of a window so far.
-    fn fire(
+impl<T> WindowOptions<T> {
+    /// Returns the event time at which nothing is left of a window.
+    fn forgotten_at(&self, window: Window) -> Timestamp {
+        window.max_timestamp() + self.allowed_lateness
+    }
+}
+
+impl Counts {
+    /// Counts a record for whose window it is too late, and hands it on if someone wants it.
+    fn on_late<T: Data, O: Data>(
         &mut self,
-        group: KeyGroup,
-        owner: (K, Timestamp),
-        window: Window,
-        out: &mut Emitter<(K, Window, A::Out)>,
+        late_to: Option<OutputTag<T>>,
+        timestamp: Timestamp,
+        value: T,
+        out: &mut Emitter<O>,
     ) {
-        let opened = self.opened.as_ref().expect("an operator is opened before it is used");
-        let accumulator = opened.windows.get(group, &owner).cloned();
-        let accumulator = accumulator.expect("a window lives until it is forgotten");
-        let result = self.accumulate.finish(accumulator);
-        out.emit(window.max_timestamp(), (owner.0, window, result));
+        match late_to {
+            Some(tag) => {
+                self.late += 1;
+                out.emit_to(tag, timestamp, value);
+            }
+            None => self.dropped += 1,
+        }
     }
 }
 
 impl<K: Key, A: Data> Opened<K, A> {
-    fn register(&mut self, group: KeyGroup, time: Timestamp, owner: &(K, Timestamp)) {
-        if self.timers.register(group, time, owner.clone()) {
-            self.watch.on_register(TimeDomain::Event, time, owner);
-        }
-    }
-
     fn restore(uid: &str, cx: &mut OpenContext<'_>) -> Result<Self, Error> {
-        let range: KeyGroupRange = cx.key_groups;
         let windows = cx.restored.take(uid, "windows");
-        let timers = cx.restored.take(uid, "timers");
         Ok(Self {
             machine: cx.machine.clone(),
             attempt: cx.attempt,
             subtask: cx.subtask,
             watermark: cx.watermark,
-            windows: Table::restore(range, &windows)?,
-            timers: Timers::restore(range, &timers)?,
+            windows: Windows::restore(cx.key_groups, &windows)?,
             watch: TimerWatch::new(uid, cx),
             counts: cx.restored.take_value(uid, "counts")?.unwrap_or_default(),
         })
@@ -309,19 +367,13 @@ where
     ) -> Result<(), Error> {
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         opened.watermark = watermark;
-        loop {
-            let opened = self.opened.as_mut().expect("an operator is opened before it is used");
-            let Some(timer) = opened.timers.pop_due(watermark) else { break };
-            opened.watch.on_fire(TimeDomain::Event, (timer.0, watermark), &timer.2);
-            self.on_timer(timer, out);
-        }
+        self.fire_due(watermark, out);
         out.watermark(watermark)
     }
 
     fn freeze(&mut self, snapshot: &mut Snapshot) {
-        let opened = self.opened.as_ref().expect("an operator is opened before it is used");
+        let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         snapshot.add(opened.windows.freeze(&self.uid, "windows"));
-        snapshot.add(opened.timers.freeze(&self.uid, "timers"));
         snapshot.add(freeze_value(&self.uid, "counts", opened.counts));
         let (attempt, subtask) = (opened.attempt, opened.subtask);
         let Counts { received, accepted, late, dropped } = opened.counts;
