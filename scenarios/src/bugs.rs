@@ -646,7 +646,7 @@ pub const ALL: &[Bug] = &[
         state: Planted {
             bug: bug!(GapAccepted),
             scenarios: &["unruly_frames"],
-            checks: &["consistent_cut"],
+            checks: &["consistent_cut", "watermarks"],
         },
     },
     Bug {
@@ -657,6 +657,28 @@ pub const ALL: &[Bug] = &[
             bug: bug!(RepeatAccepted),
             scenarios: &["unruly_frames"],
             checks: &["consistent_cut"],
+        },
+    },
+    Bug {
+        id: "O6",
+        source: "a lost request to abort",
+        mistake: "Old transactions that could not be aborted are left to the next restart, and there is \
+                  none: readers wait behind them.",
+        state: Planted {
+            bug: bug!(AbortFailureSwallowed),
+            scenarios: &["lost_abort"],
+            checks: &["liveness"],
+        },
+    },
+    Bug {
+        id: "O7",
+        source: "an upload that arrives when the job has ended",
+        mistake: "The storage of a job that has ended is looked through once, although parts of a \
+                  checkpoint that was given up may still be under way.",
+        state: Planted {
+            bug: bug!(LooksOnceForGarbage),
+            scenarios: &["late_uploads"],
+            checks: &["references"],
         },
     },
     // Mistakes of users, in the alarm of a river.

@@ -19,7 +19,9 @@ pub mod flights;
 pub mod forgetful_queue;
 pub mod idle_and_finished_sources;
 pub mod late_events;
+pub mod late_uploads;
 pub mod local_recovery;
+pub mod lost_abort;
 pub mod lost_acknowledgement;
 pub mod lost_barrier;
 pub mod lost_notification;
@@ -79,6 +81,7 @@ pub const ALL: &[&Scenario] = &[
     &single_checkpoint::SCENARIO,
     &flaky_recovery::SCENARIO,
     &failed_cleaning::SCENARIO,
+    &late_uploads::SCENARIO,
     &late_events::SCENARIO,
     &skewed_splits::SCENARIO,
     &idle_and_finished_sources::SCENARIO,
@@ -90,6 +93,7 @@ pub const ALL: &[&Scenario] = &[
     &forgetful_queue::SCENARIO,
     &transaction_timeout::SCENARIO,
     &outside_ledger::SCENARIO,
+    &lost_abort::SCENARIO,
     &shared_directory::SCENARIO,
 ];
 

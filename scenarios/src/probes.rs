@@ -544,6 +544,17 @@ pub const LEDGER_REFUSED: Probe = Probe::moment("ledger_refused", |_, seen| {
     is_unanswered(seen, ("ledger", "prepare"), Effect::Before)
 });
 
+/// An attempt failed because it could not end what its predecessors had left open.
+pub const ABORT_FAILED: Probe = Probe::event(
+    "abort_failed",
+    |event| matches!(event, RuntimeEvent::AttemptFailed { reason, .. } if reason.contains("left open")),
+);
+
+/// A snapshot was stored after it had been given up.
+pub const UPLOAD_LATE: Probe = Probe::moment("upload_late", |_, seen| {
+    is_refused(seen, Operation::Put, "/data/", Effect::Later)
+});
+
 /// An attempt failed because an epoch could not be made ready to commit.
 pub const PRECOMMIT_FAILED: Probe = Probe::event(
     "precommit_failed",

@@ -133,7 +133,15 @@ pub struct OpenContext<'a> {
     /// Work to be done before the first record.
     pub commits: Vec<Commit>,
     /// Clean-up to be done before the first record.
-    pub cleanups: Vec<BoxFuture<Result<(), BoxError>>>,
+    pub cleanups: Vec<Cleanup>,
+}
+
+/// What older attempts have left behind, and must not stay.
+pub struct Cleanup {
+    /// The sink's name.
+    pub operator: String,
+    /// Ends it. Repeating it must do no harm.
+    pub work: BoxFuture<Result<(), BoxError>>,
 }
 
 /// One step of processing: what becomes of the records of one input.

@@ -74,6 +74,14 @@ pub enum Error {
         /// The sink's own words.
         reason: String,
     },
+    /// A sink could not discard what earlier attempts have left open.
+    #[error("discarding what earlier attempts of {operator} have left open: {source}")]
+    Abort {
+        /// The sink's name.
+        operator: String,
+        /// The sink's own words.
+        source: BoxError,
+    },
     /// A sink could not make a completed epoch visible.
     #[error("commit of {checkpoint} in {operator}: {reason}")]
     Commit {

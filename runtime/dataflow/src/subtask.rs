@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     Alignment, Error, Head, Input, Step, WatermarkFloor, WatermarkMerge,
-    chain::{Commit, OpenContext},
+    chain::{Cleanup, Commit, OpenContext},
     ticker::{Alarm, Ticker},
     uploader::Uploader,
     watermark::Progress,
@@ -229,10 +229,13 @@ impl Subtask {
             machine,
         };
         this.run_commits(checkpoint.unwrap_or_default(), commits).await?;
-        for cleanup in cleanups {
-            // What is left behind is invisible; a later restart tries again.
-            if let Err(error) = cleanup.await {
-                tracing::warn!(%error, subtask = %this.id, "aborting old transactions");
+        for Cleanup { operator, work } in cleanups {
+            // What is left open is invisible, and others may wait for it without end.
+            match work.await {
+                Err(error) if planted!(AbortFailureSwallowed) => {
+                    tracing::warn!(%error, operator, "old transactions are left open");
+                }
+                done => done.map_err(|source| Error::Abort { operator, source })?,
             }
         }
         if planted!(EndNotRepeated) && checkpoint.is_some() && this.head.has_ended() {

@@ -23,7 +23,7 @@ use floodmark_state::{Data, Snapshot, freeze_value};
 
 use crate::{
     BoxError, Error,
-    chain::{Commit, Emitter, OpenContext, Operator},
+    chain::{Cleanup, Commit, Emitter, OpenContext, Operator},
 };
 
 /// Tries at a pre-commit or a commit before the subtask fails.
@@ -71,8 +71,10 @@ pub trait TwoPhaseCommit<T>: Send + Sync + 'static {
     /// Returns the work that makes the transaction visible. Doing it twice does no harm.
     fn commit(&self, cx: &SinkContext, handle: Self::Handle) -> Work;
 
-    /// Returns the work that discards what earlier attempts of this sink prepared and will never
-    /// commit; `prepared` names what may still be committed.
+    /// Returns the work that discards what earlier attempts of this sink have begun or prepared and
+    /// will never commit; `prepared` names what may still be committed. It is done before the first
+    /// record, and repeated if it fails. If it fails again and again the attempt fails: nobody else
+    /// would end those transactions, and readers of the system may be waiting for that.
     fn abort_others(&self, cx: &SinkContext, prepared: Vec<Self::Handle>) -> Work;
 }
 
@@ -193,7 +195,8 @@ impl<T: Data, S: TwoPhaseCommit<T>> Operator for TransactionSink<T, S> {
         }
         let prepared = self.prepared.iter().map(|(_, handle)| handle.clone()).collect();
         let cleanup = self.sink.abort_others(self.cx(), prepared);
-        cx.cleanups.push(retrying(cx.machine.clone(), cleanup));
+        let work = retrying(cx.machine.clone(), cleanup);
+        cx.cleanups.push(Cleanup { operator: self.uid.clone(), work });
         if let Some(checkpoint) = cx.checkpoint {
             self.commit_up_to(checkpoint, &mut cx.commits);
         }

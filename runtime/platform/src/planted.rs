@@ -150,5 +150,9 @@ mod switch {
         GapAccepted,
         /// O5: a frame that comes twice is taken twice.
         RepeatAccepted,
+        /// O6: old transactions that could not be aborted are left to a restart that may never be.
+        AbortFailureSwallowed,
+        /// O7: when a job has ended, its storage is looked through once, however the job went.
+        LooksOnceForGarbage,
     }
 }

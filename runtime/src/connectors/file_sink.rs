@@ -138,6 +138,7 @@ async fn publish(machine: Machine, part: Part) -> Result<(), BoxError> {
             }
         }
         // The staged copy is deleted only after the visible one is there.
+        Err(StoreError::NotFound { .. }) if planted!(BlindRetry) => {}
         Err(StoreError::NotFound { .. }) => match machine.object_store().get(&visible).await {
             Ok(_) if !planted!(CommitNotIdempotent) => return Ok(()),
             Ok(_) | Err(StoreError::NotFound { .. }) => {
