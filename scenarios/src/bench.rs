@@ -9,6 +9,7 @@ mod events;
 mod jobs;
 mod loops;
 mod meter;
+mod simulation;
 mod tally;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -19,6 +20,7 @@ use self::{ends::Board, events::WORDS_PER_LINE, jobs::Ends};
 pub use self::{
     events::{Dictionary, Event, rnd},
     meter::{Marks, Meter, Reading, clocks, memory_peak_kib},
+    simulation::{SimulationSpeed, measure_simulation},
     tally::{Tally, row},
 };
 

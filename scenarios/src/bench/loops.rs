@@ -266,3 +266,63 @@ pub(super) fn word_count(count: u64, _: u64) -> Tally {
     }
     tally
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const COUNT: u64 = 60_000;
+    const KEY_COUNT: u64 = 5_000;
+
+    fn events() -> impl Iterator<Item = Event> {
+        (0..COUNT).map(|index| Event::new(index, KEY_COUNT))
+    }
+
+    /// Puts every event into each of its windows, and adds up in the end.
+    fn windows(size: i64, slide: i64) -> Tally {
+        let mut totals: BTreeMap<(u64, i64), Total> = BTreeMap::new();
+        for event in events() {
+            let last = event.time.div_euclid(slide) * slide;
+            for start in (0..size / slide).map(|back| last - back * slide) {
+                add(totals.entry((event.key, start + size)).or_default(), event.value);
+            }
+        }
+        let mut tally = Tally::default();
+        for ((key, end), (sum, count)) in totals {
+            tally.add(row([key, end.cast_unsigned(), sum.cast_unsigned(), count]));
+        }
+        tally
+    }
+
+    #[test]
+    fn tumbling_windows_are_those_of_the_naive_model() {
+        assert_eq!(tumbling(COUNT, KEY_COUNT), windows(1_000, 1_000));
+    }
+
+    #[test]
+    fn sliding_windows_are_those_of_the_naive_model() {
+        assert_eq!(sliding(COUNT, KEY_COUNT), windows(10_000, 1_000));
+    }
+
+    #[test]
+    fn sessions_are_those_of_the_naive_model() {
+        let mut by_key: BTreeMap<u64, Vec<(i64, i64)>> = BTreeMap::new();
+        for Event { key, value, time } in events().map(Event::at_even_time) {
+            by_key.entry(key).or_default().push((time, value));
+        }
+        let mut tally = Tally::default();
+        for (key, mut events) in by_key {
+            events.sort_unstable();
+            for session in events.chunk_by(|before, after| after.0 - before.0 <= 500) {
+                let (first, last) = (session[0].0, session[session.len() - 1].0);
+                let sum: i64 = session.iter().map(|(_, value)| value).sum();
+                let [first, end, sum] = [first, last + 501, sum].map(i64::cast_unsigned);
+                tally.add(row([key, first, end, sum, session.len() as u64]));
+            }
+        }
+        assert!(KEY_COUNT < tally.rows);
+        assert_eq!(sessions(COUNT, KEY_COUNT), tally);
+    }
+}

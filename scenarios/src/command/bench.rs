@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use clap::Args;
 use floodmark_scenarios::bench::{
-    MeasureOptions, Measurement, Reading, WORKLOADS, Workload, clocks, memory_peak_kib,
+    MeasureOptions, Measurement, Reading, SimulationSpeed, WORKLOADS, Workload, clocks,
+    measure_simulation, memory_peak_kib,
 };
+
+/// Runs of the simulator, unless said otherwise.
+const SIMULATION_COUNT: u64 = 100;
 
 /// What is measured.
 #[derive(Args)]
 pub(crate) struct BenchArguments {
-    /// A workload, or `all` for a table of all of them.
+    /// A workload; `all` for a table of all of them; `sim` for the speed of the simulator.
     #[arg(value_parser = names())]
     what: String,
-    /// Events of the whole job; a number that suits the workload if not given.
+    /// Events of the whole job, or runs of the simulator; a number that suits if not given.
     #[arg(long, value_name = "N")]
     events: Option<u64>,
     /// Subtasks per operator.
@@ -42,7 +46,7 @@ pub(crate) struct BenchArguments {
 }
 
 fn names() -> Vec<&'static str> {
-    WORKLOADS.iter().map(|workload| workload.name).chain(["all"]).collect()
+    WORKLOADS.iter().map(|workload| workload.name).chain(["all", "sim"]).collect()
 }
 
 /// The runs of one workload, in the order of their computing time.
@@ -61,8 +65,10 @@ struct Runs {
 ///
 /// When a job cannot be run.
 pub(crate) fn bench(arguments: &BenchArguments) -> Result<bool, String> {
-    if arguments.what == "all" {
-        return all(arguments);
+    match arguments.what.as_str() {
+        "all" => return all(arguments),
+        "sim" => return simulation(arguments),
+        _ => {}
     }
     let workload = Workload::find(&arguments.what).expect("the parser knows all names");
     let (mut by_hand, mut job) = runs(workload, arguments, arguments.parallelism);
@@ -222,6 +228,29 @@ fn all(arguments: &BenchArguments) -> Result<bool, String> {
         );
     }
     Ok(all_agree)
+}
+
+/// Measures the speed of the simulator.
+fn simulation(arguments: &BenchArguments) -> Result<bool, String> {
+    let speed = measure_simulation(arguments.events.unwrap_or(SIMULATION_COUNT), clocks)?;
+    if arguments.json {
+        let mut line = serde_json::to_value(speed).map_err(|error| error.to_string())?;
+        line["wl"] = "sim".into();
+        println!("{line}");
+        return Ok(true);
+    }
+    let SimulationSpeed { run_count, runs_per_second, speed_up, check_share, .. } = speed;
+    let SimulationSpeed { compared_runs_per_second, checkpoints_per_run, .. } = speed;
+    let SimulationSpeed { worker_count, parallelism, record_count, fault_count, .. } = speed;
+    println!(
+        "sim      {runs_per_second:.0} runs per second and core ({run_count} runs: \
+         {worker_count} workers, parallelism {parallelism}, {record_count} records, \
+         {fault_count} faults, {checkpoints_per_run:.1} checkpoints), {speed_up:.0} times as fast as \
+         the time they simulate; {:.0} % of it are checks; compared with runs without faults, as a \
+         sweep does: {compared_runs_per_second:.0}",
+        check_share * 100.0,
+    );
+    Ok(true)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
