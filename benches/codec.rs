@@ -1,6 +1,6 @@
-//! Cost of a data frame, by records in its batch.
+//! From how many records on does the frame around them cost nothing?
 //!
-//! Question: from how many records on does the frame itself cost nothing?
+//! Varied: the records of a batch that is encoded and decoded.
 
 use std::hint::black_box;
 

@@ -1,6 +1,6 @@
-//! Cost of choosing a channel by key, by number of channels.
+//! What does a record pay for finding its channel by its key, and does it grow with the parallelism?
 //!
-//! Question: what does a record pay for the partitioner, and does it grow with the parallelism?
+//! Varied: the channels.
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use floodmark_dataflow::{HashPartitioner, Partitioner as _};

@@ -1,6 +1,6 @@
-//! Cost of one simulated run, by scenario.
+//! How many whole-cluster runs with faults does a core do in a second?
 //!
-//! Question: how many whole-cluster runs with faults does a core do in a second?
+//! Varied: the scenario. `floodmark bench sim` asks the same of a cluster of standard size.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use floodmark_scenarios::{RunOptions, catalog, run};

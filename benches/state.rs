@@ -1,10 +1,10 @@
-//! Cost of keyed state, by number of keys.
+//! What does keyed state cost: an update, a snapshot, the updates after it, and a restore?
 //!
-//! Questions: what does an update cost, and does freezing a table grow with what is in it?
+//! Varied: the keys of a table. Freezing must not grow with them.
 
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use floodmark_model::{KeyGroupLayout, KeyPlace};
 use floodmark_state::Table;
 use floodmark_wire::key_hash;
@@ -62,5 +62,47 @@ fn serialise(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, update_one_key, freeze, serialise);
+/// A table pays for a snapshot when it is written to afterwards.
+fn update_a_thousand_keys_after_freeze(c: &mut Criterion) {
+    let mut group = c.benchmark_group("update_a_thousand_keys_after_freeze");
+    group.throughput(Throughput::Elements(1_000));
+    for key_count in [1_000_u64, 100_000] {
+        group.bench_function(BenchmarkId::from_parameter(key_count), |b| {
+            let mut table = table(key_count);
+            let mut key = 0;
+            b.iter(|| {
+                let frozen = table.freeze("operator", "state");
+                for _ in 0..1_000 {
+                    key = (key + 7_919) % key_count;
+                    if let Some(value) = table.get_mut(place_of(key), &key) {
+                        *value += 1;
+                    }
+                }
+                frozen
+            });
+        });
+    }
+    group.finish();
+}
+
+fn restore(c: &mut Criterion) {
+    let mut group = c.benchmark_group("restore");
+    for key_count in [1_000_u64, 100_000] {
+        group.throughput(Throughput::Elements(key_count));
+        group.bench_function(BenchmarkId::from_parameter(key_count), |b| {
+            let sections = [table(key_count).freeze("operator", "state")()];
+            b.iter(|| Table::<u64, u64>::restore(LAYOUT.range_of(0), black_box(&sections)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(
+    benches,
+    update_one_key,
+    freeze,
+    update_a_thousand_keys_after_freeze,
+    serialise,
+    restore
+);
 criterion_main!(benches);

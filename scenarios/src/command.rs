@@ -1,5 +1,6 @@
 //! What the `floodmark` command can do, a file for each.
 
+pub(crate) mod bench;
 pub(crate) mod bugs;
 pub(crate) mod shrink;
 pub(crate) mod sweep;

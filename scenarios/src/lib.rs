@@ -9,10 +9,11 @@
 //! nodes, lets the faults happen, heals everything, and waits for the job to end. Checks listen all
 //! the while; at the end the output is compared with that of a run without faults and with a naive
 //! model ([`jobs`]). [`Simulation`] does the same for a job of the user's own. [`bugs`] lists the
-//! mistakes that must not survive all this.
+//! mistakes that must not survive all this; [`bench`] measures the speed of the real thing.
 
 mod account;
 pub mod atlas;
+pub mod bench;
 pub mod bugs;
 pub mod catalog;
 pub mod checks;

@@ -10,7 +10,10 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use command::{bugs::BugsArguments, shrink::ShrinkArguments, sweep::SweepArguments, view::View};
+use command::{
+    bench::BenchArguments, bugs::BugsArguments, shrink::ShrinkArguments, sweep::SweepArguments,
+    view::View,
+};
 #[cfg(feature = "planted-bugs")]
 use floodmark::platform::{PlantedBug, plant};
 use floodmark_scenarios::{ReplayFile, RunOptions, RunReport, Scenario, atlas, catalog, run};
@@ -64,6 +67,8 @@ enum Command {
     },
     /// Makes a recorded failure small: fewer faults, workers, records and choices.
     Shrink(ShrinkArguments),
+    /// Measures the speed of the runtime on the real machine, beside loops written by hand.
+    Bench(BenchArguments),
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -88,6 +93,7 @@ fn main() -> ExitCode {
         Command::Bugs(arguments) => command::bugs::bugs(&arguments),
         Command::Replay { file, view } => replay(&file, &view),
         Command::Shrink(arguments) => command::shrink::shrink(&arguments),
+        Command::Bench(arguments) => command::bench::bench(&arguments),
     };
     exit(result.map(|is_green| if is_green { ExitCode::SUCCESS } else { ExitCode::from(1) }))
 }

@@ -31,6 +31,7 @@ mod source;
 mod subtask;
 mod ticker;
 mod transaction;
+mod turn;
 mod uploader;
 mod watermark;
 

@@ -23,6 +23,7 @@ use crate::{
     Alignment, Error, Head, Input, Step, WatermarkFloor, WatermarkMerge,
     chain::{Cleanup, Commit, OpenContext},
     ticker::{Alarm, Ticker},
+    turn::{Turn, give_way},
     uploader::Uploader,
     watermark::Progress,
 };
@@ -127,6 +128,7 @@ pub struct Subtask {
     alarm: Alarm,
     /// Time in which the subtask was processing or waiting for input.
     activity: Activity,
+    turn: Turn,
 }
 
 /// How far the subtask has come.
@@ -226,6 +228,7 @@ impl Subtask {
             ticker: Ticker::new(machine.clone(), options.pulse_interval),
             alarm: Alarm::new(machine.clone()),
             activity: Activity { total: Duration::ZERO, since: machine.now() },
+            turn: Turn::default(),
             machine,
         };
         this.run_commits(checkpoint.unwrap_or_default(), commits).await?;
@@ -260,6 +263,9 @@ impl Subtask {
             let event = poll_fn(|cx| self.poll_event(cx)).await;
             self.on_event(event?).await?;
             self.flush().await?;
+            if self.turn.is_over(self.activity.since) {
+                give_way().await;
+            }
         }
         let (attempt, subtask) = (self.attempt, self.id);
         self.machine.observe(|| RuntimeEvent::SubtaskFinished { attempt, subtask });
@@ -291,7 +297,11 @@ impl Subtask {
         }
         let mut has_open = false;
         self.head.chain().visit_outlets(&mut |outlet| has_open |= outlet.has_open_batches());
-        if has_open { Poll::Ready(Ok(Event::Quiet)) } else { Poll::Pending }
+        if has_open {
+            return Poll::Ready(Ok(Event::Quiet));
+        }
+        self.turn.end();
+        Poll::Pending
     }
 
     async fn on_event(&mut self, event: Event) -> Result<(), Error> {
@@ -541,6 +551,7 @@ impl Subtask {
         commits: Vec<Commit>,
     ) -> Result<(), Error> {
         let (attempt, subtask) = (self.attempt, self.id);
+        self.turn.end();
         for Commit { operator, checkpoint, work } in commits {
             if let Err(error) = work.await {
                 let reason = error.to_string();
@@ -584,6 +595,9 @@ impl Subtask {
             Poll::Pending if matches!(result, Poll::Ready(Ok(()))) => result = Poll::Pending,
             Poll::Pending => {}
         });
+        if result.is_pending() {
+            self.turn.end();
+        }
         result
     }
 

@@ -1,6 +1,7 @@
 //! The façade on the real machine: threads, TCP over loopback, and directories of its own.
 
 mod bad_input;
+mod busy_sources;
 mod exactly_once;
 mod machine;
 mod text_file;

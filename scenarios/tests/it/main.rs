@@ -11,6 +11,7 @@ mod replay;
 mod sweeps;
 mod timeline;
 mod water_level;
+mod workloads;
 
 #[test]
 fn the_readme_shows_the_example_that_is_run() {
