@@ -23,6 +23,7 @@ pub struct Environment {
     parallelism: u16,
     key_group_count: u16,
     batch_size: usize,
+    chains_exchanges: bool,
     draft: SharedDraft,
 }
 
@@ -71,6 +72,7 @@ impl Environment {
             parallelism: 1,
             key_group_count: 128,
             batch_size: 256,
+            chains_exchanges: true,
             draft: SharedDraft::default(),
         }
     }
@@ -94,6 +96,14 @@ impl Environment {
     #[must_use]
     pub fn batch_size(self, batch_size: usize) -> Self {
         Self { batch_size, ..self }
+    }
+
+    /// Sets whether an exchange between two operators of one subtask each is left out, so that both
+    /// run as one, in one task. That is so unless it is turned off; then the two can run at the same
+    /// time, at the price of handing over every batch.
+    #[must_use]
+    pub fn chain_exchanges(self, chains_exchanges: bool) -> Self {
+        Self { chains_exchanges, ..self }
     }
 
     /// Turns checkpoints on.
@@ -168,7 +178,7 @@ impl Environment {
     ///
     /// When options contradict each other, or operators cannot be told apart.
     pub fn build(&self, name: &str) -> Result<Job, Error> {
-        let Self { parallelism, key_group_count, batch_size, .. } = *self;
+        let Self { parallelism, key_group_count, batch_size, chains_exchanges, .. } = *self;
         check_bounds("parallelism", u64::from(parallelism), u64::from(u16::MAX))?;
         let key_group_max = u64::from(KEY_GROUP_COUNT_MAX);
         check_bounds("key_groups", u64::from(key_group_count), key_group_max)?;
@@ -187,6 +197,7 @@ impl Environment {
             key_group_count,
             batch_size,
             needs_uids: self.options.checkpoints.is_some(),
+            chains_exchanges,
         })?;
         Ok(Job::new(plan, options))
     }

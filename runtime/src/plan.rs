@@ -250,6 +250,9 @@ impl Draft {
                 return Err(Error::ParallelismTooHigh { parallelism, key_group_count });
             }
         }
+        if shape.chains_exchanges {
+            chain_exchanges(&mut self.nodes);
+        }
         let uids = resolve_uids(&self.nodes, shape.needs_uids)?;
         let layout = Layout::new(&self.nodes, &shape);
         Ok(Plan {
@@ -270,6 +273,18 @@ pub(crate) struct Shape {
     pub(crate) key_group_count: u16,
     pub(crate) batch_size: usize,
     pub(crate) needs_uids: bool,
+    /// Whether an exchange between two single subtasks is left out.
+    pub(crate) chains_exchanges: bool,
+}
+
+/// Leaves out the exchanges from one subtask to one subtask: there is nothing to exchange.
+fn chain_exchanges(nodes: &mut [Node]) {
+    for index in 0..nodes.len() {
+        let [NodeInput { from, .. }] = nodes[index].inputs.as_slice() else { continue };
+        if nodes[from.node.0].parallelism == Some(1) && nodes[index].parallelism == Some(1) {
+            nodes[index].inputs[0].exchange = Exchange::Forward;
+        }
+    }
 }
 
 /// Returns the uid of every node; empty for those that keep no state.

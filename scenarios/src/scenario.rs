@@ -122,6 +122,8 @@ impl Scenario {
             .parallelism(self.parallelism(seed))
             .key_groups(16)
             .batch_size(batch_size)
+            // With its exchanges there is more that can go wrong.
+            .chain_exchanges(draw.percent("chained", 25))
             .storage("checkpoints")
     }
 }

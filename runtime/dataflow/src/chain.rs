@@ -371,6 +371,8 @@ impl SideOutputs {
 /// Takes what an operator emits.
 pub struct Emitter<O> {
     batch: Batch<O>,
+    /// How many records the operator was given last; about as many come out, as a rule.
+    expected_count: usize,
     output: Output<O>,
     sides: SideOutputs,
 }
@@ -378,7 +380,16 @@ pub struct Emitter<O> {
 impl<O: Data> Emitter<O> {
     /// Emits a record to the main output.
     pub fn emit(&mut self, timestamp: Timestamp, value: O) {
+        if self.batch.len() == self.batch.capacity() {
+            self.make_room();
+        }
         self.batch.push(Record { timestamp, value });
+    }
+
+    /// Makes room for a whole batch at once, or for twice as much as there is.
+    #[cold]
+    fn make_room(&mut self) {
+        self.batch.reserve(self.expected_count.max(1));
     }
 
     /// Emits many records to the main output.
@@ -438,12 +449,16 @@ pub struct Chained<P: Operator> {
 impl<P: Operator> Chained<P> {
     /// Puts `operator` before its consumers.
     pub fn new(operator: P, output: Output<P::Out>, sides: SideOutputs) -> Self {
-        Self { operator, emitter: Emitter { batch: Batch::new(), output, sides } }
+        Self {
+            operator,
+            emitter: Emitter { batch: Batch::new(), expected_count: 0, output, sides },
+        }
     }
 }
 
 impl<P: Operator> Push<P::In> for Chained<P> {
     fn push(&mut self, batch: Batch<P::In>) -> Result<(), Error> {
+        self.emitter.expected_count = batch.len();
         self.operator.on_batch(batch, &mut self.emitter)?;
         self.emitter.flush()
     }

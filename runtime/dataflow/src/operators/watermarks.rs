@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use floodmark_model::{Attempt, Batch, RuntimeEvent, SubtaskId, Timestamp};
+use floodmark_model::{Attempt, Batch, Record, RuntimeEvent, SubtaskId, Timestamp};
 use floodmark_platform::{Machine, planted};
 use floodmark_state::{Data, Snapshot, freeze_value};
 use serde::{Deserialize, Serialize};
@@ -27,20 +27,16 @@ pub struct WatermarkStrategy<T> {
     bound: Duration,
     idle_after: Option<Duration>,
     every: u64,
-    timestamp_of: Option<Arc<TimestampOf<T>>>,
+    assign: Option<Arc<Assign<T>>>,
 }
 
-type TimestampOf<T> = dyn Fn(&T) -> i64 + Send + Sync;
+/// Gives records their timestamps. Called once per batch, so that the user's function is inlined.
+type Assign<T> = dyn Fn(&mut [Record<T>]) + Send + Sync;
 
 impl<T> Clone for WatermarkStrategy<T> {
     fn clone(&self) -> Self {
-        let Self { bound, idle_after, every, timestamp_of } = self;
-        Self {
-            bound: *bound,
-            idle_after: *idle_after,
-            every: *every,
-            timestamp_of: timestamp_of.clone(),
-        }
+        let Self { bound, idle_after, every, assign } = self;
+        Self { bound: *bound, idle_after: *idle_after, every: *every, assign: assign.clone() }
     }
 }
 
@@ -53,14 +49,19 @@ impl<T> WatermarkStrategy<T> {
     /// For timestamps that fall behind the latest one by at most `bound`. A larger bound waits
     /// longer with results and makes fewer records late.
     pub fn bounded_out_of_orderness(bound: Duration) -> Self {
-        Self { bound, idle_after: None, every: WATERMARK_EVERY, timestamp_of: None }
+        Self { bound, idle_after: None, every: WATERMARK_EVERY, assign: None }
     }
 
     /// Takes each record's timestamp, in milliseconds since the Unix epoch, from `timestamp_of`.
     /// Without it the timestamps that records already have are used.
     #[must_use]
     pub fn timestamps(self, timestamp_of: impl Fn(&T) -> i64 + Send + Sync + 'static) -> Self {
-        Self { timestamp_of: Some(Arc::new(timestamp_of)), ..self }
+        let assign = move |records: &mut [Record<T>]| {
+            records.iter_mut().for_each(|record| {
+                record.timestamp = Timestamp(timestamp_of(&record.value));
+            });
+        };
+        Self { assign: Some(Arc::new(assign)), ..self }
     }
 
     /// Declares a split idle when it had no record for this long, and the subtask when all its splits
@@ -306,18 +307,23 @@ impl<T: Data> Operator for WatermarkOperator<T> {
         }
     }
 
-    fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<T>) -> Result<(), Error> {
+    fn on_batch(&mut self, mut batch: Batch<T>, out: &mut Emitter<T>) -> Result<(), Error> {
         self.wake(out)?;
-        let timestamp_of = self.strategy.timestamp_of.clone();
-        for record in batch {
-            let timestamp = timestamp_of
-                .as_ref()
-                .map_or(record.timestamp, |timestamp_of| Timestamp(timestamp_of(&record.value)));
-            out.emit(timestamp, record.value);
+        if let Some(assign) = &self.strategy.assign {
+            assign(&mut batch);
+        }
+        while !batch.is_empty() {
             let split = &mut self.progress.splits[self.current];
-            split.latest = split.latest.max(timestamp);
-            split.since += 1;
-            if self.strategy.every <= split.since && self.promise() {
+            // Up to the next chance to promise.
+            let room = self.strategy.every.saturating_sub(split.since).max(1);
+            let count = usize::try_from(room).unwrap_or(usize::MAX).min(batch.len());
+            let rest = if count < batch.len() { batch.split_off(count) } else { Batch::new() };
+            let latest = batch.iter().map(|record| record.timestamp).max();
+            split.latest = split.latest.max(latest.expect("the batch is not empty"));
+            split.since += count as u64;
+            let is_due = self.strategy.every <= split.since;
+            out.emit_batch(std::mem::replace(&mut batch, rest));
+            if is_due && self.promise() {
                 self.advance(out)?;
             }
         }
