@@ -187,8 +187,12 @@ impl Watermarks {
     ) -> Result<(), String> {
         self.begin(attempt, subtask, restored)?;
         let name = self.names.of(subtask);
-        let promised = restored.and_then(|checkpoint| self.snapshots.get(&(checkpoint, subtask)));
-        let promised = promised.map_or(Timestamp::MIN, |state| state.watermark);
+        let before = restored.and_then(|checkpoint| self.snapshots.get(&(checkpoint, subtask)));
+        let promised = before.map_or(Timestamp::MIN, |state| state.watermark);
+        // Who follows an operator that makes promises of its own had heard those.
+        let own = before.iter().flat_map(|state| state.promises.values());
+        let own: Vec<Timestamp> = own.map(|promises| promises.emitted).collect();
+        let heard = if own.is_empty() { vec![promised] } else { own };
         let from = restored.map_or("no checkpoint".to_owned(), |checkpoint| checkpoint.to_string());
         if watermark != promised {
             return Err(format!(
@@ -197,10 +201,11 @@ impl Watermarks {
             ));
         }
         let Some((opened_in, opened)) = self.opened.remove(&subtask) else { return Ok(()) };
-        match opened.iter().find(|(_, at)| *at != promised) {
+        match opened.iter().find(|(_, at)| !heard.contains(at)) {
             Some((operator, at)) if opened_in == attempt => Err(format!(
-                "{operator} in {name} had reached watermark {promised} in {from}, and begins \
-                 {attempt} with {at}",
+                "{operator} in {name} had reached watermark {} in {from}, and begins {attempt} with \
+                 {at}",
+                heard[0]
             )),
             _ => Ok(()),
         }
@@ -508,7 +513,7 @@ mod tests {
 
     /// A source of one subtask, an exchange, and sums of one subtask.
     fn check() -> Watermarks {
-        let env = Environment::new().parallelism(1);
+        let env = Environment::new().parallelism(1).chain_exchanges(false);
         let numbers = env.from_vec("numbers", vec![1_u64]);
         let sums = numbers.key_by(|_| ()).reduce(|left, right| left + right).uid("sums");
         let _collected = sums.collect("collected");
@@ -637,5 +642,32 @@ mod tests {
         speaks(&[sent(5), snapshot(SOURCE), snapshot(SUMS)], "the receiver knows of -∞");
         let late = [sent(5), arrived(5), advanced(5), idle(true), snapshot(SOURCE), snapshot(SUMS)];
         speaks(&late, "knows of 5, and idle");
+    }
+    #[test]
+    fn who_follows_an_operator_with_promises_begins_where_that_had_come() {
+        let attempt = Attempt { number: 1, ..Attempt::default() };
+        let again = |at: i64| {
+            let (operator, restored) = ("sums".to_owned(), Some(CheckpointId(3)));
+            let (subtask, watermark) = (SOURCE, Timestamp(at));
+            let mut script = vec![split(0, 9), split(1, 5), emitted(5), sent(5), snapshot(SOURCE)];
+            script.push(RuntimeEvent::SplitsAssigned {
+                attempt,
+                subtask,
+                restored,
+                split_count: 2,
+                ended_count: 0,
+            });
+            script.push(RuntimeEvent::EventTimeRestored { attempt, subtask, operator, watermark });
+            script.push(RuntimeEvent::SubtaskStarted {
+                attempt,
+                subtask,
+                restored,
+                watermark: Timestamp::MIN,
+                sections: Vec::new(),
+            });
+            script
+        };
+        assert_eq!(verdict(&again(5)), Ok(()));
+        speaks(&again(4), "had reached watermark 5 in checkpoint 3, and begins attempt");
     }
 }
