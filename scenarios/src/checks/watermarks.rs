@@ -136,6 +136,11 @@ impl Watermarks {
         }
     }
 
+    /// Returns whether there is anyone to whom a subtask sends.
+    fn has_edges(&self, subtask: SubtaskId) -> bool {
+        self.job.edges.iter().any(|edge| edge.from == subtask.vertex)
+    }
+
     /// Rolls a subtask back to where an attempt begins, once per attempt.
     fn begin(
         &mut self,
@@ -307,7 +312,7 @@ impl Watermarks {
         subtask: SubtaskId,
         checkpoint: CheckpointId,
     ) -> Result<(), String> {
-        let name = self.names.of(subtask);
+        let (name, has_edges) = (self.names.of(subtask), self.has_edges(subtask));
         let Some(state) = self.state(attempt, subtask) else { return Ok(()) };
         let stuck = |what: &str, at: Timestamp, limit: Timestamp| {
             Err(format!(
@@ -327,7 +332,7 @@ impl Watermarks {
                 return stuck(&format!("{operator} in {name}"), promises.emitted, limit);
             }
         }
-        if state.have_all_splits_ended() && !state.has_sent_end {
+        if has_edges && state.have_all_splits_ended() && !state.has_sent_end {
             // The barrier may come just before the source notices.
             if std::mem::replace(&mut state.is_end_overdue, true) {
                 return Err(format!(
@@ -389,7 +394,7 @@ impl Watermarks {
 
     /// A source has no more input: by now it has said so.
     fn on_exhausted(&mut self, attempt: Attempt, subtask: SubtaskId) -> Result<(), String> {
-        let has_edges = self.job.edges.iter().any(|edge| edge.from == subtask.vertex);
+        let has_edges = self.has_edges(subtask);
         let name = self.names.of(subtask);
         match self.state(attempt, subtask) {
             Some(state) if has_edges && !state.has_sent_end => {
