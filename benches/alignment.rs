@@ -5,10 +5,11 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use floodmark_benches::{Computing, criterion};
 use floodmark_dataflow::Alignment;
 use floodmark_model::CheckpointId;
 
-fn align_one_checkpoint(c: &mut Criterion) {
+fn align_one_checkpoint(c: &mut Criterion<Computing>) {
     let mut group = c.benchmark_group("align_one_checkpoint");
     for channel_count in [1_usize, 10, 100, 1_000] {
         group.throughput(Throughput::Elements(channel_count as u64));
@@ -26,5 +27,9 @@ fn align_one_checkpoint(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, align_one_checkpoint);
+criterion_group! {
+    name = benches;
+    config = criterion();
+    targets = align_one_checkpoint
+}
 criterion_main!(benches);

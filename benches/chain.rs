@@ -5,6 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use floodmark_benches::{Computing, criterion};
 use floodmark_dataflow::{
     Chained, Output, Push, SideOutputs,
     operators::{ForEach, Map},
@@ -36,7 +37,7 @@ fn chain(operator_count: usize) -> Box<dyn Push<u64>> {
     chain
 }
 
-fn push_one_batch(c: &mut Criterion) {
+fn push_one_batch(c: &mut Criterion<Computing>) {
     let mut group = c.benchmark_group("push_one_batch");
     group.throughput(Throughput::Elements(RECORD_COUNT));
     for operator_count in [0_usize, 1, 4, 16] {
@@ -56,5 +57,9 @@ fn push_one_batch(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, push_one_batch);
+criterion_group! {
+    name = benches;
+    config = criterion();
+    targets = push_one_batch
+}
 criterion_main!(benches);

@@ -5,6 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use floodmark_benches::{Computing, criterion};
 use floodmark_model::{Attempt, ChannelId, EdgeId, Element, Record, Timestamp};
 use floodmark_wire::{DataFrame, decode_data, encode_data};
 
@@ -19,7 +20,7 @@ fn frame(count: u64) -> DataFrame<(u64, i64)> {
     }
 }
 
-fn frame_there_and_back(c: &mut Criterion) {
+fn frame_there_and_back(c: &mut Criterion<Computing>) {
     let mut group = c.benchmark_group("frame_there_and_back");
     for count in [1_u64, 16, 64, 256] {
         let frame = frame(count);
@@ -31,5 +32,9 @@ fn frame_there_and_back(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, frame_there_and_back);
+criterion_group! {
+    name = benches;
+    config = criterion();
+    targets = frame_there_and_back
+}
 criterion_main!(benches);

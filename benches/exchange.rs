@@ -3,12 +3,13 @@
 //! Varied: the channels.
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use floodmark_benches::{Computing, criterion};
 use floodmark_dataflow::{HashPartitioner, Partitioner as _};
 use floodmark_model::{Batch, KeyGroupLayout, Record, Timestamp};
 
 const RECORD_COUNT: u64 = 256;
 
-fn partition_one_batch(c: &mut Criterion) {
+fn partition_one_batch(c: &mut Criterion<Computing>) {
     let mut group = c.benchmark_group("partition_one_batch");
     for parallelism in [1_u16, 4, 16] {
         group.throughput(Throughput::Elements(RECORD_COUNT));
@@ -30,5 +31,9 @@ fn partition_one_batch(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, partition_one_batch);
+criterion_group! {
+    name = benches;
+    config = criterion();
+    targets = partition_one_batch
+}
 criterion_main!(benches);

@@ -8,6 +8,7 @@ use std::{
 };
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use floodmark_benches::{Computing, criterion};
 use floodmark_dataflow::{ChannelReceiver, ChannelSender, local_channel};
 use floodmark_host::{HostOptions, machine};
 use floodmark_model::{Attempt, Batch, ChannelId, EdgeId, Element, Record, Timestamp};
@@ -17,7 +18,7 @@ fn batch(record_count: u64) -> Batch<(u64, i64)> {
     (0..record_count).map(record).collect()
 }
 
-fn one_hop(c: &mut Criterion) {
+fn one_hop(c: &mut Criterion<Computing>) {
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let threads = threads.expect("the system has threads to give");
     let _inside = threads.enter();
@@ -47,5 +48,9 @@ fn one_hop(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, one_hop);
+criterion_group! {
+    name = benches;
+    config = criterion();
+    targets = one_hop
+}
 criterion_main!(benches);

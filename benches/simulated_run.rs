@@ -3,9 +3,10 @@
 //! Varied: the scenario. `floodmark bench sim` asks the same of a cluster of standard size.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use floodmark_benches::{Computing, criterion};
 use floodmark_scenarios::{RunOptions, catalog, run};
 
-fn simulated_run(c: &mut Criterion) {
+fn simulated_run(c: &mut Criterion<Computing>) {
     let mut group = c.benchmark_group("simulated_run");
     group.sample_size(20);
     for name in ["calm", "worker_crash", "chaos"] {
@@ -21,5 +22,9 @@ fn simulated_run(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, simulated_run);
+criterion_group! {
+    name = benches;
+    config = criterion();
+    targets = simulated_run
+}
 criterion_main!(benches);

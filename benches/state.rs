@@ -5,6 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use floodmark_benches::{Computing, criterion};
 use floodmark_model::{KeyGroupLayout, KeyPlace};
 use floodmark_state::Table;
 use floodmark_wire::key_hash;
@@ -23,7 +24,7 @@ fn table(key_count: u64) -> Table<u64, u64> {
     table
 }
 
-fn update_one_key(c: &mut Criterion) {
+fn update_one_key(c: &mut Criterion<Computing>) {
     let mut group = c.benchmark_group("update_one_key");
     for key_count in [1_000_u64, 100_000] {
         group.bench_function(BenchmarkId::from_parameter(key_count), |b| {
@@ -40,7 +41,7 @@ fn update_one_key(c: &mut Criterion) {
     group.finish();
 }
 
-fn freeze(c: &mut Criterion) {
+fn freeze(c: &mut Criterion<Computing>) {
     let mut group = c.benchmark_group("freeze");
     for key_count in [1_000_u64, 100_000] {
         group.bench_function(BenchmarkId::from_parameter(key_count), |b| {
@@ -51,7 +52,7 @@ fn freeze(c: &mut Criterion) {
     group.finish();
 }
 
-fn serialise(c: &mut Criterion) {
+fn serialise(c: &mut Criterion<Computing>) {
     let mut group = c.benchmark_group("serialise");
     for key_count in [1_000_u64, 100_000] {
         group.bench_function(BenchmarkId::from_parameter(key_count), |b| {
@@ -63,7 +64,7 @@ fn serialise(c: &mut Criterion) {
 }
 
 /// A table pays for a snapshot when it is written to afterwards.
-fn update_a_thousand_keys_after_freeze(c: &mut Criterion) {
+fn update_a_thousand_keys_after_freeze(c: &mut Criterion<Computing>) {
     let mut group = c.benchmark_group("update_a_thousand_keys_after_freeze");
     group.throughput(Throughput::Elements(1_000));
     for key_count in [1_000_u64, 100_000] {
@@ -85,7 +86,7 @@ fn update_a_thousand_keys_after_freeze(c: &mut Criterion) {
     group.finish();
 }
 
-fn restore(c: &mut Criterion) {
+fn restore(c: &mut Criterion<Computing>) {
     let mut group = c.benchmark_group("restore");
     for key_count in [1_000_u64, 100_000] {
         group.throughput(Throughput::Elements(key_count));
@@ -97,12 +98,9 @@ fn restore(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(
-    benches,
-    update_one_key,
-    freeze,
-    update_a_thousand_keys_after_freeze,
-    serialise,
-    restore
-);
+criterion_group! {
+    name = benches;
+    config = criterion();
+    targets = update_one_key, freeze, update_a_thousand_keys_after_freeze, serialise, restore
+}
 criterion_main!(benches);

@@ -186,3 +186,22 @@ fn list_names_every_scenario() {
         assert!(text.contains(scenario.name), "{text}");
     }
 }
+
+#[test]
+fn a_workload_is_measured_beside_its_loop() {
+    let output = floodmark(&["bench", "w1", "--events", "2000", "--baseline", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    let lines = lines(&output);
+    let [by_hand, job, ratio] = lines.as_slice() else { panic!("three lines: {lines:?}") };
+    assert_eq!((&by_hand["peer"], &job["peer"]), (&"loop".into(), &"floodmark".into()));
+    assert_eq!((&by_hand["rows"], &by_hand["check"]), (&job["rows"], &job["check"]));
+    assert!(ratio["cpu_ratio"].as_f64().is_some());
+}
+
+#[test]
+fn the_simulator_is_measured_with_and_without_its_checks() {
+    let output = floodmark(&["bench", "sim", "--events", "2", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(json(&output)["run_count"], 2);
+    assert_eq!(json(&output)["fault_count"], 3);
+}
