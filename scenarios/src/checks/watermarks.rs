@@ -200,7 +200,8 @@ impl Watermarks {
         match opened.iter().find(|(_, at)| *at != promised) {
             Some((operator, at)) if opened_in == attempt => Err(format!(
                 "{operator} in {name} had reached watermark {promised} in {from}, and begins \
-                 {attempt} with {at}",
+                 {attempt} with {at} — the subtask itself is at {watermark}, where {operator} has to \
+                 be as well",
             )),
             _ => Ok(()),
         }
