@@ -17,7 +17,7 @@ use std::{
 
 use floodmark::platform::{PlantedBug, plant};
 use floodmark_scenarios::{
-    ReplayFile, RunOptions, RunReport,
+    RunOptions,
     bugs::{ALL, Bug},
     catalog,
     kill_matrix::{HuntOptions, hunt, one_at_a_time},
@@ -157,24 +157,19 @@ fn the_story_and_the_page_of_a_failure_show_what_matters() {
     }
 }
 
-/// Replays a regression with its bug, and tells it.
-fn regression(bug: PlantedBug, name: &str) -> (RunReport, String) {
+/// Replays a regression with its bug, as a user would, and returns what the command says.
+fn replay(bug: PlantedBug, name: &str, page: &Path) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions").join(name);
-    let file = ReplayFile::read(&path).expect("it is a recording");
-    let scenario = catalog::find(&file.scenario).expect("the scenario is in the catalog");
-    let options = RunOptions { is_told: true, ..file.options() };
-    plant(Some(bug));
-    let mut report = run(scenario, file.seed, &options);
-    plant(None);
-    assert!(report.failure.is_some(), "{name}");
-    report.recording = Some(path);
-    let text = report.to_string();
-    (report, text)
+    let mut command = Command::new(env!("CARGO_BIN_EXE_floodmark"));
+    command.args(["--plant", &format!("{bug:?}"), "replay", "--story", "--timeline"]);
+    let output = command.arg(page).arg(path).output().expect("the command can be started");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stdout).expect("a report is text")
 }
 
 #[test]
 fn a_failure_says_what_explains_it() {
-    let _one = one_at_a_time();
+    let directory = tempfile::tempdir().expect("a directory");
     let explanations: [(PlantedBug, &str, &[&str]); 8] = [
         (
             PlantedBug::CommitOnlyLatest,
@@ -230,26 +225,23 @@ fn a_failure_says_what_explains_it() {
         ),
     ];
     for (bug, name, words) in explanations {
-        let (_, text) = regression(bug, name);
+        let text = replay(bug, name, &directory.path().join("run.html"));
         for said in words {
             assert!(text.contains(said), "{said} is not in the report of {name}:\n{text}");
         }
         let again = format!("regressions/{name} --plant {bug:?}");
-        assert!(text.ends_with(&again) && text.contains("-- replay "), "{text}");
+        assert!(text.contains(&again) && text.contains("-- replay "), "{text}");
+        assert!(!text.contains("-- run "), "a seed is another run: {text}");
     }
 }
 
 /// The event that explains a lost watermark is of a group that is hidden at first.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a page is a file that a browser reads")]
 fn what_the_check_names_is_shown_though_its_group_is_hidden() {
-    let _one = one_at_a_time();
-    let bug = PlantedBug::WatermarkNotRestored;
-    let (report, _) = regression(bug, "m48_watermark_not_restored.json");
     let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("run.html");
-    fs::write(&file, timeline::page(&report).expect("the run was told")).expect("it is written");
-    let document = browser::open(&file, "selftest=1");
+    let page = directory.path().join("run.html");
+    replay(PlantedBug::WatermarkNotRestored, "m48_watermark_not_restored.json", &page);
+    let document = browser::open(&page, "selftest=1");
     let said = browser::attribute(&document, "data-selftest");
     for control in ["named:ok", "named-hidden:ok", "hide:ok", "unhide:ok"] {
         assert!(said.contains(control), "{control}: {said}");
