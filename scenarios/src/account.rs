@@ -6,7 +6,7 @@ use floodmark::{JobGraph, RuntimeEvent};
 use floodmark_sim::{Chronicle, Happening, What};
 
 /// Kinds of frames that come by the thousand. A chronicle has them only if a fault strikes them.
-pub(crate) const QUIET_KINDS: &[&str] = &["records", "credit", "pulse", "watermark", "heartbeat"];
+pub(crate) const QUIET_KINDS: &[&str] = &["records", "credit", "pulse", "watermark"];
 
 /// Everything needed to tell a run.
 #[derive(Clone, Debug)]

@@ -3,6 +3,9 @@
 //! A check listens to what the runtime says it does and compares it with a law. It speaks as soon as
 //! the law is broken, names the operator, the channel and the checkpoint, and keeps nothing that
 //! grows with the records. Checks read events alone and share no code with the runtime.
+//!
+//! A reason says which law was broken, and by whom. What explains it, and may differ from one failure
+//! of the same cause to the next, stands behind a dash: ` — `.
 
 mod conservation;
 mod consistent_cut;
@@ -109,7 +112,8 @@ fn difference(
     let name = names.find(|name| hash_of(left, name) != hash_of(right, name))?;
     let entries = |side: &BTreeMap<String, SectionDigest>| {
         side.get(name).map_or("no entries".to_owned(), |section| {
-            format!("{} entries (hash {:016x})", section.entry_count, section.hash)
+            let word = if section.entry_count == 1 { "entry" } else { "entries" };
+            format!("{} {word} (hash {:016x})", section.entry_count, section.hash)
         })
     };
     Some((name.clone(), entries(left), entries(right)))

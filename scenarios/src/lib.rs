@@ -46,7 +46,7 @@ pub use scenario::{Draw, Group, Scenario};
 pub use shrink::{CaseSize, ShrinkOptions, Shrunk, shrink};
 pub use simulation::Simulation;
 pub use situations::{Seen, Situation, Situations};
-pub use story::{Story, StoryLine};
+pub use story::{Story, StoryLine, fault_in_words};
 
 /// The example of the README, compiled with everything else.
 #[cfg(doctest)]

@@ -171,7 +171,8 @@ fn replay(path: &Path, view: &View) -> Result<bool, String> {
             eprintln!("floodmark: {objection}; whatever comes of it is no fault of the runtime");
         }
     }
-    let report = run(find(&file.scenario)?, file.seed, &options);
+    let mut report = run(find(&file.scenario)?, file.seed, &options);
+    report.recording = Some(path.to_owned());
     view.show(&report)?;
     let json = view.json;
     let hash = format!("{:032x}", report.hash);

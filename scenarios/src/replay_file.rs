@@ -6,7 +6,7 @@ use floodmark_sim::{FaultPlan, Tape};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{RunOptions, RunReport, Scenario, Shape, catalog, run};
+use crate::{RunOptions, RunReport, Scenario, Shape, catalog, fault_in_words, run};
 
 /// Choices that a test may hold.
 const EMBEDDED_CHOICE_COUNT: usize = 200;
@@ -114,7 +114,12 @@ impl ReplayFile {
         let text = text.expect("a replay file has only plain fields");
         let check = self.check.as_deref().unwrap_or("nothing");
         let name: String = format!("{}_{}_{check}", self.scenario, self.seed);
-        let faults: String = self.faults.0.iter().map(|fault| format!("/// - {fault}\n")).collect();
+        let faults: String = self
+            .faults
+            .0
+            .iter()
+            .map(|fault| format!("/// - {}\n", fault_in_words(fault)))
+            .collect();
         format!(
             "/// Once, `{check}` spoke up in this run.\n{faults}#[test]\nfn {name}() {{\n    \
              let case = r##\"{text}\"##;\n    \

@@ -1,11 +1,16 @@
 //! What a run tells when it is over.
 
-use std::{collections::BTreeSet, fmt, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use floodmark_sim::{FaultPlan, Tape};
 use serde::Serialize;
 
-use crate::{Account, Shape, Situation, Story};
+use crate::{Account, Shape, Situation, Story, story};
 
 /// The end of a run.
 #[derive(Clone, Debug)]
@@ -18,6 +23,8 @@ pub struct RunReport {
     pub shape: Shape,
     /// Whether choices that the tape does not make go the plain way.
     pub is_plain: bool,
+    /// The recording that was replayed, if one was.
+    pub recording: Option<PathBuf>,
     /// The hash over everything that happened.
     pub hash: u128,
     /// Simulated time that passed.
@@ -94,9 +101,12 @@ pub fn replay_command(verb: &str, path: &Path) -> String {
 }
 
 impl RunReport {
-    /// Returns the command that repeats the run.
+    /// Returns the command that repeats the run: a recording may hold less than its seed.
     pub fn command(&self) -> String {
-        command(self.scenario, self.seed)
+        match &self.recording {
+            Some(path) => replay_command("replay", path),
+            None => command(self.scenario, self.seed),
+        }
     }
 
     /// Returns what happened in words, if there is an account of the run.
@@ -164,7 +174,7 @@ impl fmt::Display for RunReport {
         };
         writeln!(f, "FAILED {scenario}, seed {seed}, commit {COMMIT}")?;
         let place = if *is_comparison { " (in the run without faults)" } else { "" };
-        writeln!(f, "  {check}{place}: {reason}")?;
+        writeln!(f, "  {check}{place}: {}", story::with_dates(reason))?;
         writeln!(
             f,
             "  at {:.3} s of simulated time, event {}",
@@ -173,7 +183,7 @@ impl fmt::Display for RunReport {
         )?;
         writeln!(f, "  faults:")?;
         for fault in &self.faults.0 {
-            writeln!(f, "    {fault}")?;
+            writeln!(f, "    {}", story::fault_in_words(fault))?;
         }
         if let Some(story) = story {
             writeln!(f, "  the story:")?;

@@ -81,6 +81,7 @@ pub fn run(scenario: &'static Scenario, seed: u64, options: &RunOptions) -> RunR
         seed,
         shape: shape.clone(),
         is_plain: options.is_plain,
+        recording: None,
         hash: ending.hash,
         virtual_time: ending.virtual_time,
         event_count: ending.event_count,
@@ -136,10 +137,13 @@ fn origin_of(
     let (directory, line) = first_difference(&actual, &prepared.expected)?;
     let records = provenance(job, input, directory, &line);
     if records.is_empty() {
-        return Some(format!("; no records make {line:?}"));
+        return Some(format!(" — no records make {line:?}"));
     }
+    let (word, last) = if records.len() == 1 { ("record", "") } else { ("records", " and ") };
     let records: Vec<String> = records.iter().map(ToString::to_string).collect();
-    Some(format!("; {line:?} is made of the records {} of the input", records.join(", ")))
+    let (one, others) = records.split_last()?;
+    let records = format!("{}{last}{one}", others.join(", "));
+    Some(format!(" — {line:?} is made of {word} {records} of the input (counted from 0)"))
 }
 
 /// Refuses a scenario that asks for what nobody survives: it would be red for no reason, or green by

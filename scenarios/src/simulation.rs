@@ -14,7 +14,7 @@ use floodmark_sim::{FaultPlan, RunError, quietly};
 use crate::{
     Failure, Story,
     cluster::{self, Cluster, Ending, Trial},
-    faults,
+    fault_in_words, faults,
     shrink::minimise,
     sweep::cause_of,
 };
@@ -179,7 +179,7 @@ impl<T: Data> Simulation<T> {
         };
         let story = account.map(|account| Story::new(&account, Some(&failure)).to_string());
         let story = story.unwrap_or_default().replace('\n', "\n  ");
-        let faults: Vec<_> = faults.0.iter().map(ToString::to_string).collect();
+        let faults: Vec<_> = faults.0.iter().map(fault_in_words).collect();
         let faults = faults.join("\n  ");
         format!(
             "{reason}\nseed {seed}, faults:\n  {faults}\nthe story:\n  {story}\nlast events:\n  {log}"

@@ -8,23 +8,28 @@
 //! told step by step; everything else only as far as it explains them. Ids become names at the very
 //! end, so that a reason that a check has written is treated like our own words.
 
+mod beat;
 mod beats;
 mod faults;
 mod focus;
+mod hindsight;
 mod names;
+mod steps;
 mod words;
+mod workers;
 
 use std::{fmt, time::Duration};
 
+pub use faults::fault_in_words;
 pub(crate) use faults::struck;
 pub(crate) use focus::Focus;
 pub(crate) use names::Names;
-pub(crate) use words::law;
+pub(crate) use words::{law, with_dates};
 
 use crate::{Account, Failure};
-use beats::{Beat, Topic};
+use beat::{Beat, Topic};
 
-use words::{seconds, span};
+use words::seconds;
 
 /// Lines of a story at most, its first and last included.
 const LINE_COUNT_MAX: usize = 15;
@@ -45,16 +50,17 @@ pub struct StoryLine {
 impl Story {
     /// Tells a run, and how it ended.
     pub fn new(account: &Account, failure: Option<&Failure>) -> Self {
-        let focus = failure.map(|failure| Focus::of(&failure.reason)).unwrap_or_default();
-        let beats = weightiest(fold(beats::beats(account, &focus)));
+        let focus = Focus::new(account, failure);
+        let end = failure.map_or(account.virtual_time, |failure| failure.at);
+        let beats = weightiest(fold(beats::beats(account, &focus, end)));
         let mut names = Names::new(&account.job);
         let mut lines = vec![StoryLine { at: None, text: opening(account, &names) }];
         lines.extend(beats.iter().map(|beat| StoryLine {
             at: (beat.topic != Topic::LeftOut).then_some(beat.at),
-            text: names.apply(&beat.text),
+            text: with_dates(&names.apply(&beat.text)),
         }));
         let (at, text) = ending(account, failure);
-        lines.push(StoryLine { at: Some(at), text: names.apply(&text) });
+        lines.push(StoryLine { at: Some(at), text: with_dates(&names.apply(&text)) });
         Self(lines)
     }
 }
@@ -102,9 +108,11 @@ fn ending(account: &Account, failure: Option<&Failure>) -> (Duration, String) {
 fn fold(beats: Vec<Beat>) -> Vec<Beat> {
     let mut folded: Vec<Beat> = Vec::new();
     for beat in beats {
-        match folded.last_mut() {
-            Some(last) if last.joins(&beat) => last.join(beat),
-            _ => folded.push(beat),
+        // What is listed may be listed among other things.
+        let reach = if matches!(beat.topic, Topic::Listed(_)) { usize::MAX } else { 1 };
+        match folded.iter_mut().rev().take(reach).find(|last| last.joins(&beat)) {
+            Some(last) => last.join(beat),
+            None => folded.push(beat),
         }
     }
     folded.iter_mut().for_each(Beat::finish);
@@ -135,28 +143,6 @@ fn weightiest(mut beats: Vec<Beat>) -> Vec<Beat> {
     let left_out = Beat::new(at, 0, Topic::LeftOut, text);
     beats.insert(place, left_out);
     beats
-}
-
-/// Returns the text of checkpoints that completed one after the other.
-fn completed(first: &str, last: &str, count: u32, from: Duration, to: Duration) -> String {
-    match count {
-        1 => format!("{first} completes"),
-        2 => format!("{} and {} complete", plural(first), number(last)),
-        _ => {
-            let every = (to - from) / (count - 1);
-            format!("{} to {} complete, about every {}", plural(first), number(last), span(every))
-        }
-    }
-}
-
-/// Returns `checkpoints 2`.
-fn plural(checkpoint: &str) -> String {
-    checkpoint.replacen(' ', "s ", 1)
-}
-
-/// Returns `2` of `checkpoint 2`.
-fn number(checkpoint: &str) -> &str {
-    checkpoint.split_once(' ').map_or(checkpoint, |(_, number)| number)
 }
 
 #[cfg(test)]

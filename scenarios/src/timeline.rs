@@ -8,7 +8,7 @@ mod marks;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use floodmark::RuntimeEvent;
+use floodmark::{Attempt, CheckpointId, RuntimeEvent};
 use floodmark_sim::{Happening, What};
 use serde_json::{Value, json};
 
@@ -20,6 +20,9 @@ const PAGE: &str = include_str!("../assets/timeline.html");
 
 /// Where the run goes.
 const PLACE: &str = "\"the run\"";
+
+/// The state of a checkpoint that has begun.
+const UNDECIDED: &str = "undecided";
 
 /// Control messages that a page has at most. Those that a fault struck come first.
 const MESSAGE_COUNT_MAX: usize = 3_000;
@@ -45,7 +48,7 @@ fn run(report: &RunReport, account: &Account, story: &Story) -> Value {
     let mut names = story::Names::new(&account.job).without_ids();
     let lanes = Lanes::new(account);
     let failure = report.failure.as_ref();
-    let focus = failure.map(|failure| story::Focus::of(&failure.reason)).unwrap_or_default();
+    let focus = story::Focus::new(account, failure);
     let faults = story::struck(&account.chronicle, account.virtual_time);
     json!({
         "scenario": report.scenario,
@@ -58,7 +61,7 @@ fn run(report: &RunReport, account: &Account, story: &Story) -> Value {
             "at": ms(failure.at),
             "check": failure.check,
             "law": story::law(&failure.check),
-            "reason": names.apply(&failure.reason),
+            "reason": story::with_dates(&names.apply(&failure.reason)),
         })),
         "story": story.0.iter().map(|line| json!({ "at": line.at.map(ms), "text": line.text }))
             .collect::<Vec<_>>(),
@@ -151,24 +154,38 @@ fn attempts(account: &Account, names: &mut story::Names) -> Vec<Value> {
     attempts
 }
 
+/// Returns the checkpoints: two attempts that use one number have two.
 #[expect(clippy::wildcard_enum_match_arm, reason = "few events decide a checkpoint")]
 fn checkpoints(account: &Account, names: &mut story::Names) -> Vec<Value> {
-    let mut checkpoints: BTreeMap<_, Value> = BTreeMap::new();
+    let mut checkpoints: BTreeMap<(CheckpointId, Attempt), Value> = BTreeMap::new();
     for happening in &account.chronicle.0 {
         let at = ms(happening.at);
         let Some(event) = event(happening) else { continue };
-        let Some(checkpoint) = event.checkpoint() else { continue };
+        if let RuntimeEvent::TermTaken { term } = event {
+            // Nobody waits for them any more.
+            let left = checkpoints.iter_mut().filter(|((_, attempt), entry)| {
+                attempt.term < *term && entry["state"] == UNDECIDED
+            });
+            for ((_, attempt), entry) in left {
+                entry["to"] = at.clone();
+                entry["state"] = json!(format!("left behind by {}", attempt.term));
+            }
+        }
+        let (Some(checkpoint), Some(attempt)) = (event.checkpoint(), event.attempt()) else {
+            continue;
+        };
         let (state, reason) = match event {
             RuntimeEvent::CheckpointTriggered { is_final, .. } => {
                 let entry = json!({
                     "id": number(checkpoint),
+                    "attempt": attempt.to_string(),
                     "from": at,
                     "to": ms(account.virtual_time),
-                    "state": "undecided",
+                    "state": UNDECIDED,
                     "reason": null,
                     "final": is_final,
                 });
-                checkpoints.entry(checkpoint).or_insert(entry);
+                checkpoints.entry((checkpoint, attempt)).or_insert(entry);
                 continue;
             }
             RuntimeEvent::ManifestStored { .. } => ("complete", None),
@@ -177,7 +194,7 @@ fn checkpoints(account: &Account, names: &mut story::Names) -> Vec<Value> {
             }
             _ => continue,
         };
-        if let Some(entry) = checkpoints.get_mut(&checkpoint) {
+        if let Some(entry) = checkpoints.get_mut(&(checkpoint, attempt)) {
             entry["to"] = at;
             entry["state"] = json!(state);
             entry["reason"] = json!(reason);
@@ -187,7 +204,7 @@ fn checkpoints(account: &Account, names: &mut story::Names) -> Vec<Value> {
 }
 
 /// Returns `2.7` of `checkpoint 2.7`.
-fn number(checkpoint: floodmark::CheckpointId) -> String {
+fn number(checkpoint: CheckpointId) -> String {
     let name = checkpoint.to_string();
     name.trim_start_matches("checkpoint ").to_owned()
 }
@@ -201,6 +218,10 @@ fn messages(account: &Account, lanes: &Lanes) -> Vec<Value> {
         let node = node.as_deref().and_then(|node| lanes.node(node));
         match what {
             What::Sent { frame, kind, to, fate } => {
+                // Signs of life come all the time.
+                if *kind == "heartbeat" && *fate == floodmark_sim::FrameFate::Deliver {
+                    continue;
+                }
                 let fate_word = match fate {
                     floodmark_sim::FrameFate::Deliver => "",
                     floodmark_sim::FrameFate::Lose => "lost",
@@ -230,3 +251,6 @@ fn messages(account: &Account, lanes: &Lanes) -> Vec<Value> {
     });
     messages.into_iter().map(|(_, row)| json!(row)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,6 +71,17 @@ impl Fencing {
     }
 }
 
+/// Says how checkpoints of two terms are told apart, if it is two terms that used one number.
+fn numbering(first: Attempt, second: Attempt) -> String {
+    let newer = first.term.max(second.term);
+    if first.term == second.term {
+        return String::new();
+    }
+    let number = CheckpointId::first_of(newer).to_string();
+    let number = number.trim_start_matches("checkpoint ");
+    format!(" — a new term numbers its own: {newer} begins with {number}")
+}
+
 impl Check for Fencing {
     fn name(&self) -> &'static str {
         "fencing"
@@ -99,9 +110,10 @@ impl Check for Fencing {
             RuntimeEvent::CheckpointTriggered { attempt, checkpoint, .. } => {
                 match self.triggered.insert(*checkpoint, *attempt) {
                     None => Ok(()),
-                    Some(other) => {
-                        Err(format!("{checkpoint} was triggered in {other} and in {attempt}"))
-                    }
+                    Some(other) => Err(format!(
+                        "{checkpoint} was triggered in {other} and in {attempt}{}",
+                        numbering(other, *attempt)
+                    )),
                 }
             }
             RuntimeEvent::SubtaskStarted { attempt, subtask, .. } => {
@@ -120,10 +132,12 @@ impl Check for Fencing {
                 if self.restored_by.get(attempt) == Some(&Some(*notified)) {
                     return Ok(());
                 }
-                self.on_act(*attempt, *notified, || format!("{subtask} committed by"))
+                self.on_act(*attempt, *notified, || format!("{subtask} on {node} committed by"))
             }
             RuntimeEvent::BarrierEmitted { attempt, subtask, checkpoint } => {
-                self.on_act(*attempt, *checkpoint, || format!("{subtask} emitted the barrier of"))
+                self.on_act(*attempt, *checkpoint, || {
+                    format!("{subtask} on {node} emitted the barrier of")
+                })
             }
             RuntimeEvent::BarrierArrived { attempt, channel, checkpoint } => {
                 self.on_act(*attempt, *checkpoint, || format!("{channel} carried the barrier of"))
@@ -140,5 +154,28 @@ impl Check for Fencing {
             }
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_two_terms_use_is_told_with_the_one_it_had_to_be() {
+        let mut check = Fencing::default();
+        let mut begins = |term: u64, number: u32| {
+            let attempt = Attempt { term: Term(term), number };
+            let checkpoint = CheckpointId(3);
+            let event = RuntimeEvent::CheckpointTriggered { attempt, checkpoint, is_final: false };
+            check.on_event("coordinator", &event).err().unwrap_or_default()
+        };
+        assert_eq!(begins(1, 1), "");
+        let reason = begins(2, 1);
+        assert!(
+            reason.ends_with(" — a new term numbers its own: term 2 begins with 2.1"),
+            "{reason}"
+        );
+        assert!(begins(2, 2).ends_with("in attempt 2.1 and in attempt 2.2"));
     }
 }

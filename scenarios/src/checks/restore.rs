@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use floodmark::{CheckpointId, RuntimeEvent, SectionDigest, SubtaskId};
+use floodmark::{Attempt, CheckpointId, RuntimeEvent, SectionDigest, SnapshotOrigin, SubtaskId};
 
 use super::{Check, Names, difference, sections};
 
@@ -13,16 +13,19 @@ pub struct Restore {
     /// Of every checkpoint: a worker that slept may restore one that is long superseded.
     stored: BTreeMap<(CheckpointId, SubtaskId), BTreeMap<String, SectionDigest>>,
     newest: Option<CheckpointId>,
+    /// Where the snapshot of each subtask was read last.
+    origins: BTreeMap<SubtaskId, (Attempt, SnapshotOrigin)>,
 }
 
 impl Restore {
     /// Creates the check.
     pub fn new(names: Names) -> Self {
-        Self { names, stored: BTreeMap::new(), newest: None }
+        Self { names, stored: BTreeMap::new(), newest: None, origins: BTreeMap::new() }
     }
 
     fn on_restored(
         &self,
+        attempt: Attempt,
         checkpoint: CheckpointId,
         subtask: SubtaskId,
         restored: &[SectionDigest],
@@ -31,12 +34,46 @@ impl Restore {
             let name = self.names.of(subtask);
             return Err(format!("{name} restored {checkpoint}, of which it stored no snapshot"));
         };
-        match difference(stored, &without_promises(sections(restored))) {
-            None => Ok(()),
-            Some((section, stored, restored)) => Err(format!(
-                "{}: {section} had {stored} in {checkpoint}, and {restored} after it was restored",
-                self.names.of(subtask),
-            )),
+        let found = without_promises(sections(restored));
+        let Some((section, stored, restored)) = difference(stored, &found) else { return Ok(()) };
+        let owner = found.get(&section).map(|found| self.owner_of(found, checkpoint, subtask));
+        let origin = self.origins.get(&subtask).filter(|(by, _)| *by == attempt);
+        let origin = origin.map(|(_, origin)| format!("the snapshot was read {origin}"));
+        let explanation: Vec<String> = owner.into_iter().chain(origin).collect();
+        let dash = if explanation.is_empty() { "" } else { " — " };
+        Err(format!(
+            "{}: {section} had {stored} in {checkpoint}, and {restored} after it was restored{dash}{}",
+            self.names.of(subtask),
+            explanation.join("; "),
+        ))
+    }
+
+    /// Says whose snapshot has a section with the same content: rather one of the same checkpoint or
+    /// subtask than another.
+    fn owner_of(
+        &self,
+        found: &SectionDigest,
+        checkpoint: CheckpointId,
+        subtask: SubtaskId,
+    ) -> String {
+        if found.entry_count == 0 {
+            return "it found nothing there".to_owned();
+        }
+        let same = self.stored.iter().filter_map(|((of, by), sections)| {
+            let same = sections.values().filter(|one| one.hash == found.hash);
+            let name = same.map(|one| &one.name).max_by_key(|name| **name == found.name)?;
+            Some((*of, *by, name))
+        });
+        let nearest = same.max_by_key(|(of, by, name)| {
+            (**name == found.name, *of == checkpoint, *by == subtask, *of)
+        });
+        match nearest {
+            None => "no snapshot of the run has such content".to_owned(),
+            Some((of, by, name)) => {
+                let who = if by == subtask { "it".to_owned() } else { self.names.of(by) };
+                let what = if *name == found.name { String::new() } else { format!(" as {name}") };
+                format!("that is what {who} stored in {of}{what}")
+            }
         }
     }
 }
@@ -72,13 +109,85 @@ impl Check for Restore {
                 // A manifest whose writer died before it could say so.
                 self.newest = *restored;
             }
+            RuntimeEvent::SnapshotFetched { attempt, subtask, origin, .. } => {
+                self.origins.insert(*subtask, (*attempt, *origin));
+            }
             RuntimeEvent::SubtaskStarted {
-                subtask, restored: Some(checkpoint), sections, ..
+                attempt,
+                subtask,
+                restored: Some(checkpoint),
+                sections,
+                ..
             } => {
-                self.on_restored(*checkpoint, *subtask, sections)?;
+                self.on_restored(*attempt, *checkpoint, *subtask, sections)?;
             }
             _ => {}
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use floodmark::{Term, Timestamp, VertexId};
+
+    use super::*;
+
+    const SECOND: Attempt = Attempt { term: Term(1), number: 2 };
+
+    fn subtask(index: u16) -> SubtaskId {
+        SubtaskId { vertex: VertexId(0), index }
+    }
+
+    fn section(hash: u64) -> Vec<SectionDigest> {
+        vec![SectionDigest { name: "numbers/splits".to_owned(), entry_count: 1, hash }]
+    }
+
+    fn stored(checkpoint: u64, index: u16, hash: u64) -> RuntimeEvent {
+        RuntimeEvent::SnapshotStored {
+            attempt: Attempt::default(),
+            subtask: subtask(index),
+            checkpoint: CheckpointId(checkpoint),
+            sections: section(hash),
+            files: Vec::new(),
+        }
+    }
+
+    /// Returns what the check says when the first subtask begins from checkpoint 3 with something.
+    fn reason(hash: u64) -> String {
+        let mut check = Restore::new(Names(["numbers".to_owned()].into()));
+        let (attempt, subtask, checkpoint) = (SECOND, subtask(0), CheckpointId(3));
+        let origin = SnapshotOrigin::Local;
+        let begin = [
+            stored(2, 0, 20),
+            stored(3, 0, 30),
+            stored(2, 1, 31),
+            stored(3, 1, 31),
+            RuntimeEvent::SnapshotFetched { attempt, subtask, checkpoint, origin },
+        ];
+        for event in begin {
+            assert_eq!(check.on_event("worker-1", &event), Ok(()));
+        }
+        let event = RuntimeEvent::SubtaskStarted {
+            attempt,
+            subtask,
+            restored: Some(checkpoint),
+            watermark: Timestamp::MIN,
+            sections: section(hash),
+        };
+        check.on_event("worker-1", &event).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn content_that_is_wrong_is_told_with_its_owner_and_the_place_it_was_read() {
+        let says = |hash: u64, words: &str| {
+            let reason = reason(hash);
+            let (_, explanation) = reason.split_once(" — ").expect("there is an explanation");
+            assert_eq!(explanation, format!("{words}; the snapshot was read on the worker's disk"));
+        };
+        says(31, "that is what subtask 0.1 (numbers) stored in checkpoint 3");
+        says(20, "that is what it stored in checkpoint 2");
+        says(99, "no snapshot of the run has such content");
+        assert_eq!(reason(30), "");
     }
 }

@@ -208,9 +208,9 @@ impl Watermarks {
         let Some((opened_in, opened)) = self.opened.remove(&subtask) else { return Ok(()) };
         match opened.iter().find(|(_, at)| !heard.contains(at)) {
             Some((operator, at)) if opened_in == attempt => Err(format!(
-                "{operator} in {name} had reached watermark {} in {from}, and begins {attempt} with \
-                 {at}",
-                heard[0]
+                "{operator} in {name} had reached watermark {heard} in {from}, and begins {attempt} \
+                 with {at} — the subtask itself is at {watermark}",
+                heard = heard[0]
             )),
             _ => Ok(()),
         }

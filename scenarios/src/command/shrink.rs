@@ -8,7 +8,9 @@ use std::{
 };
 
 use clap::Args;
-use floodmark_scenarios::{CaseSize, ReplayFile, ShrinkOptions, Shrunk, replay_command};
+use floodmark_scenarios::{
+    CaseSize, ReplayFile, ShrinkOptions, Shrunk, fault_in_words, replay_command,
+};
 
 /// What is made small, and how it is shown.
 #[derive(Args)]
@@ -78,7 +80,7 @@ fn show(shrunk: &Shrunk, out: &Path) {
         println!("without any fault");
     }
     for fault in &file.faults.0 {
-        println!("  {fault}");
+        println!("  {}", fault_in_words(fault));
     }
     println!("written to {}", out.display());
     println!("{}", replay_command("replay", out));
@@ -87,7 +89,7 @@ fn show(shrunk: &Shrunk, out: &Path) {
 fn to_json(shrunk: &Shrunk, out: &Path) -> serde_json::Value {
     let Shrunk { before, after, file, report, run_count, elapsed } = shrunk;
     let size = |size: &CaseSize| serde_json::json!(size);
-    let faults: Vec<_> = file.faults.0.iter().map(ToString::to_string).collect();
+    let faults: Vec<_> = file.faults.0.iter().map(fault_in_words).collect();
     serde_json::json!({
         "scenario": file.scenario,
         "seed": file.seed,

@@ -1,4 +1,4 @@
-//! The beats of a story: what mattered, each with a weight.
+//! What mattered in a run: its chronicle, read for beats.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,115 +9,23 @@ use floodmark::{Attempt, CheckpointId, RuntimeEvent, SubtaskId, Term};
 use floodmark_sim::{Happening, What};
 
 use super::{
-    completed, faults,
-    focus::{Focus, find},
-    number, plural,
-    words::{count, seconds, span},
+    beat::{Beat, LISTED_COUNT, Topic},
+    faults,
+    focus::Focus,
+    steps::{Step, Who, sentence, splits, what},
+    words::{count, list, span},
+    workers::Workers,
 };
 use crate::{Account, account::event};
-
-/// Steps of one thing that are closer than this have one time.
-const STEP_SHOWN: Duration = Duration::from_millis(20);
 
 /// Beats about what a check named when it named no checkpoint: only the last ones matter.
 const LAST_COUNT: usize = 6;
 
-/// Something that mattered.
-#[derive(Clone, Debug)]
-pub(super) struct Beat {
-    pub(super) at: Duration,
-    pub(super) topic: Topic,
-    /// What matters more is heavier.
-    pub(super) weight: u8,
-    pub(super) text: String,
-    /// When the last of several was.
-    until: Duration,
-    count: u32,
-    last: String,
-}
+/// What a node does this soon after a frame has arrived, it does because of the frame.
+const ARRIVED_NOW: Duration = Duration::from_micros(100);
 
-/// What a beat is about. Those that follow each other with one topic are told as one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Topic {
-    /// Checkpoints that completed.
-    Completed,
-    /// Checkpoints that were given up, for one reason.
-    GivenUp(String),
-    /// The steps of one checkpoint that a check named.
-    Steps(CheckpointId),
-    /// Something that comes again and again.
-    Again(String),
-    /// What is told for itself.
-    Alone,
-    /// A place where lesser beats were left out.
-    LeftOut,
-}
-
-impl Beat {
-    pub(super) fn new(at: Duration, weight: u8, topic: Topic, text: String) -> Self {
-        Self { at, topic, weight, last: text.clone(), text, until: at, count: 1 }
-    }
-
-    /// Returns whether another beat only goes on with this one.
-    pub(super) fn joins(&self, next: &Self) -> bool {
-        self.topic == next.topic && !matches!(self.topic, Topic::Alone | Topic::LeftOut)
-    }
-
-    /// Goes on with another beat.
-    pub(super) fn join(&mut self, next: Self) {
-        if let Topic::Steps(_) = self.topic {
-            let is_shown = STEP_SHOWN < next.at - self.until;
-            let time = if is_shown { format!(" ({})", seconds(next.at)) } else { String::new() };
-            // The checkpoint was named at the first step, and who did it at the step before.
-            let step_of = |text: &'_ str| text.split_once(": ").map(|(_, step)| step.to_owned());
-            let step = step_of(&next.text).unwrap_or_default();
-            let before = step_of(&self.last).unwrap_or_default();
-            let step = match (subject(&before), subject(&step)) {
-                (Some(before), Some(who)) if who == before => step[who.len()..].trim_start(),
-                _ => &step,
-            };
-            self.text = format!("{}; {step}{time}", self.text);
-        }
-        self.weight = self.weight.max(next.weight);
-        self.until = next.at;
-        self.count += next.count;
-        self.last = next.last;
-    }
-
-    /// Finds words for all that was joined.
-    pub(super) fn finish(&mut self) {
-        match &self.topic {
-            Topic::Completed => {
-                self.text = completed(&self.text, &self.last, self.count, self.at, self.until);
-            }
-            Topic::GivenUp(reason) => {
-                self.text = match self.count {
-                    1 => format!("{} is given up: {reason}", self.text),
-                    2 => format!(
-                        "{} and {} are given up: {reason}",
-                        plural(&self.text),
-                        number(&self.last)
-                    ),
-                    _ => format!(
-                        "{} to {} are given up: {reason}",
-                        plural(&self.text),
-                        number(&self.last)
-                    ),
-                };
-            }
-            Topic::Again(what) if 1 < self.count => {
-                self.text = format!("{}: {what}", count(self.count.into(), "time"));
-            }
-            Topic::Again(_) | Topic::Steps(_) | Topic::Alone | Topic::LeftOut => {}
-        }
-    }
-}
-
-/// Returns the subtask that a sentence begins with.
-fn subject(sentence: &str) -> Option<&str> {
-    let (before, _, id, _) = find(sentence)?;
-    before.is_empty().then_some(id)
-}
+/// Checkpoints that are not decided for so long are told.
+const UNDECIDED_SHOWN: Duration = Duration::from_secs(5);
 
 /// An attempt that has begun.
 struct Begun {
@@ -125,20 +33,36 @@ struct Begun {
     at: Duration,
     beat: usize,
     started_count: usize,
+    has_failed: bool,
+}
+
+/// Attempts that have failed one after the other, for one reason.
+struct Failing {
+    reason: String,
+    beat: usize,
+    text: String,
+    again_count: u64,
 }
 
 /// Reads a chronicle.
 struct Reader<'a> {
     account: &'a Account,
     focus: &'a Focus,
+    /// When the story ends.
+    end: Duration,
     beats: Vec<Beat>,
     attempt: Option<Begun>,
-    /// The node on which each subtask last began.
-    places: BTreeMap<SubtaskId, String>,
-    /// The node whose registration arrived last, and the workers by what they call themselves.
-    registering: Option<String>,
-    workers: BTreeMap<u64, String>,
-    prepared: BTreeSet<(SubtaskId, CheckpointId)>,
+    failing: Option<Failing>,
+    /// The attempt that each node last began.
+    believed: BTreeMap<String, Attempt>,
+    workers: Workers,
+    /// What arrived last on each node: when, its kind, and from whom.
+    arrived: BTreeMap<String, (Duration, &'static str, String)>,
+    /// When checkpoints began that are not decided, with their attempts.
+    open: BTreeMap<(CheckpointId, Attempt), Duration>,
+    /// Snapshots that a check has named and that were taken.
+    taken: BTreeSet<(CheckpointId, Attempt, SubtaskId)>,
+    prepared: BTreeMap<(SubtaskId, CheckpointId), Attempt>,
     /// Who heard that a checkpoint is complete.
     heard: BTreeSet<(SubtaskId, CheckpointId)>,
     /// Checkpoints that a check has named and that completed.
@@ -147,17 +71,21 @@ struct Reader<'a> {
     told: BTreeSet<String>,
 }
 
-/// Returns what mattered, in order.
-pub(super) fn beats(account: &Account, focus: &Focus) -> Vec<Beat> {
+/// Returns what mattered until the end of the story, in order.
+pub(super) fn beats(account: &Account, focus: &Focus, end: Duration) -> Vec<Beat> {
     let mut reader = Reader {
         account,
         focus,
+        end,
         beats: Vec::new(),
         attempt: None,
-        places: BTreeMap::new(),
-        registering: None,
-        workers: BTreeMap::new(),
-        prepared: BTreeSet::new(),
+        failing: None,
+        believed: BTreeMap::new(),
+        workers: Workers::default(),
+        arrived: BTreeMap::new(),
+        open: BTreeMap::new(),
+        taken: BTreeSet::new(),
+        prepared: BTreeMap::new(),
         heard: BTreeSet::new(),
         completed: BTreeMap::new(),
         told: BTreeSet::new(),
@@ -173,7 +101,10 @@ pub(super) fn beats(account: &Account, focus: &Focus) -> Vec<Beat> {
         }
     }
     reader.tell_unheard();
+    reader.tell_undecided();
     let mut beats = reader.beats;
+    // An attempt that only fails as the one before it is told there.
+    beats.retain(|beat| !beat.text.is_empty() || !matches!(beat.topic, Topic::Alone));
     keep_last_steps(&mut beats, focus);
     beats.sort_by_key(|beat| beat.at);
     beats
@@ -200,11 +131,26 @@ impl Reader<'_> {
     fn on_happening(&mut self, Happening { at, node, what }: &Happening) {
         let node = node.as_deref().unwrap_or_default();
         match what {
-            What::Arrived { kind: "registration", from, .. } => {
-                self.registering = Some(from.to_string());
+            What::Arrived { kind, from, .. } => {
+                if *kind == "registration" {
+                    self.workers.on_registration(node, from);
+                }
+                self.arrived.insert(node.to_owned(), (*at, kind, from.to_string()));
             }
-            What::Crashed if !self.told.contains(node) => {
-                self.tell(*at, 70, Topic::Alone, format!("{node} dies"));
+            What::Resumed => {
+                let believed = self.believed.get(node).copied();
+                let current = self.attempt.as_ref().map(|begun| begun.attempt);
+                let still = match believed.filter(|_| believed < current) {
+                    Some(attempt) => format!(", and goes on with {attempt}"),
+                    None => String::new(),
+                };
+                self.tell(*at, 55, Topic::Alone, format!("{node} wakes up{still}"));
+            }
+            What::Crashed => {
+                self.workers.on_death(node);
+                if !self.told.contains(node) {
+                    self.tell(*at, 70, Topic::Alone, format!("{node} dies"));
+                }
             }
             What::Panicked { message, .. } => {
                 self.tell(*at, 80, Topic::Alone, format!("{node} panics: {message}"));
@@ -220,22 +166,19 @@ impl Reader<'_> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "most events are no beats")]
     fn on_event(&mut self, at: Duration, node: &str, event: &RuntimeEvent) {
         match event {
-            RuntimeEvent::TermTaken { term } if Term(1) < *term => {
-                let text = format!("{node} rules now ({term})");
-                self.tell(at, 60, Topic::Alone, text);
-            }
+            RuntimeEvent::TermTaken { term: Term(1) } => self.workers.on_reign(node),
+            RuntimeEvent::TermTaken { term } => self.on_term(at, node, *term),
             RuntimeEvent::SteppedDown { held, .. } => {
                 let text = format!("{node} learns that it rules no more ({held})");
                 self.tell(at, 50, Topic::Alone, text);
             }
             RuntimeEvent::WorkerRegistered { worker } => {
-                if let Some(from) = self.registering.take() {
-                    self.workers.insert(worker.0, from);
+                if let Some(from) = self.workers.on_registered(node, *worker) {
+                    self.list(at, 30, format!("{node} hears again from "), from);
                 }
             }
             RuntimeEvent::WorkerLost { worker } => {
-                let lost = self.workers.get(&worker.0).map_or("a worker", String::as_str);
-                let text = format!("{node} gives {lost} up");
+                let text = format!("{node} gives {} up", self.workers.on_lost(node, *worker));
                 // Where it matters, an attempt fails of it.
                 self.tell(at, 25, Topic::Alone, text);
             }
@@ -244,8 +187,7 @@ impl Reader<'_> {
             }
             RuntimeEvent::AttemptRunning { attempt } => self.on_running(at, *attempt),
             RuntimeEvent::AttemptFailed { attempt, reason } => {
-                let text = format!("{attempt} fails: {}", self.named_workers(reason));
-                self.tell(at, 60, Topic::Alone, text);
+                self.on_failed(at, *attempt, reason);
             }
             RuntimeEvent::ManifestStored { checkpoint, .. }
                 if !self.focus.checkpoints.contains(checkpoint) =>
@@ -262,26 +204,54 @@ impl Reader<'_> {
                 let text = format!("{channel} misses something that was sent");
                 self.tell(at, 50, Topic::Again(text.clone()), text);
             }
-            RuntimeEvent::StaleRefused { .. } => {
-                let text = format!("{node} refuses what comes from the past");
-                self.tell(at, 20, Topic::Again(text.clone()), text);
+            RuntimeEvent::StaleRefused { current, stale } => {
+                let what = self.refused(at, node, *stale);
+                let text = format!("{node} refuses {what}: it is of {stale}, and {current} is on");
+                self.tell(at, 35, Topic::Again(text.clone()), text);
             }
+            RuntimeEvent::JobEnded { failure: None } if at < self.end => {
+                self.tell(at, 50, Topic::Alone, "the job has finished".to_owned());
+            }
+            RuntimeEvent::JobEnded { failure: Some(reason) } => {
+                self.tell(at, 75, Topic::Alone, format!("the job fails: {reason}"));
+            }
+            _ if self.focus.is_about_results => self.on_output(at, event),
             _ => self.on_step(at, node, event),
         }
+        self.remember(at, node, event);
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few events are needed later")]
+    fn remember(&mut self, at: Duration, node: &str, event: &RuntimeEvent) {
         match event {
-            RuntimeEvent::TransactionPrepared { subtask, checkpoint, .. } => {
-                self.prepared.insert((*subtask, *checkpoint));
+            RuntimeEvent::CheckpointTriggered { attempt, checkpoint, .. } => {
+                self.open.insert((*checkpoint, *attempt), at);
+            }
+            RuntimeEvent::CheckpointAborted { attempt, checkpoint, .. } => {
+                self.open.remove(&(*checkpoint, *attempt));
+                if self.focus.checkpoints.contains(checkpoint) {
+                    self.tell_undeclined(at, *attempt, *checkpoint);
+                }
+            }
+            RuntimeEvent::SnapshotTaken { attempt, subtask, checkpoint, .. }
+                if self.focus.is_about(event) =>
+            {
+                self.taken.insert((*checkpoint, *attempt, *subtask));
+            }
+            RuntimeEvent::TransactionPrepared { attempt, subtask, checkpoint, .. } => {
+                self.prepared.insert((*subtask, *checkpoint), *attempt);
             }
             RuntimeEvent::CheckpointNotified { subtask, checkpoint, .. } => {
                 self.heard.insert((*subtask, *checkpoint));
             }
-            RuntimeEvent::ManifestStored { checkpoint, .. }
-                if self.focus.checkpoints.contains(checkpoint) =>
-            {
-                self.completed.insert(*checkpoint, at);
+            RuntimeEvent::ManifestStored { attempt, checkpoint, .. } => {
+                self.open.remove(&(*checkpoint, *attempt));
+                if self.focus.checkpoints.contains(checkpoint) {
+                    self.completed.insert(*checkpoint, at);
+                }
             }
-            RuntimeEvent::SubtaskStarted { subtask, .. } => {
-                self.places.insert(*subtask, node.to_owned());
+            RuntimeEvent::SubtaskStarted { attempt, .. } => {
+                self.believed.insert(node.to_owned(), *attempt);
                 if let Some(begun) = &mut self.attempt {
                     begun.started_count += 1;
                 }
@@ -296,9 +266,36 @@ impl Reader<'_> {
             None => format!("{attempt} starts from the beginning"),
         };
         let beat = self.beats.len();
-        self.attempt = Some(Begun { attempt, at, beat, started_count: 0 });
+        self.attempt = Some(Begun { attempt, at, beat, started_count: 0, has_failed: false });
         let weight = if restored.is_some() { 58 } else { 50 };
         self.tell(at, weight, Topic::Alone, from);
+    }
+
+    /// Tells that an attempt fails; many that fail for one reason are told as one.
+    fn on_failed(&mut self, at: Duration, attempt: Attempt, reason: &str) {
+        let reason = self.workers.named(reason);
+        let begun = self.attempt.as_mut().filter(|begun| begun.attempt == attempt);
+        let start = begun.map(|begun| {
+            begun.has_failed = true;
+            begun.beat
+        });
+        match &mut self.failing {
+            Some(failing) if failing.reason == reason => {
+                failing.again_count += 1;
+                let again = count(failing.again_count, "more attempt");
+                let text = format!("{}; {again} for the same reason, {attempt} last", failing.text);
+                self.beats[failing.beat].text = text;
+                if let Some(start) = start {
+                    self.beats[start].text.clear();
+                }
+            }
+            Some(_) | None => {
+                let text = format!("{attempt} fails: {reason}");
+                let (beat, text_again) = (self.beats.len(), text.clone());
+                self.failing = Some(Failing { reason, beat, text: text_again, again_count: 0 });
+                self.tell(at, 60, Topic::Alone, text);
+            }
+        }
     }
 
     fn on_running(&mut self, at: Duration, attempt: Attempt) {
@@ -310,7 +307,10 @@ impl Reader<'_> {
         let mut text = format!("; all {} subtasks run after {after}", begun.started_count);
         let named = self.focus.subtasks.iter();
         let places: Vec<String> = named
-            .filter_map(|subtask| Some(format!("{subtask} on {}", self.places.get(subtask)?)))
+            .filter_map(|subtask| {
+                let place = self.focus.hindsight.place(*subtask, attempt)?;
+                Some(format!("{subtask} on {place}"))
+            })
             .collect();
         if !places.is_empty() {
             text.push_str(&format!(", {}", places.join(", ")));
@@ -318,18 +318,172 @@ impl Reader<'_> {
         self.beats[begun.beat].text.push_str(&text);
     }
 
+    /// Tells of a new reign, and of what the one before it left behind.
+    fn on_term(&mut self, at: Duration, node: &str, term: Term) {
+        self.workers.on_reign(node);
+        let mut text = format!("{node} rules now ({term})");
+        if let Some(begun) = self.attempt.as_ref().filter(|begun| !begun.has_failed)
+            && begun.attempt.term < term
+        {
+            text.push_str(&format!("; {} ends with {}", begun.attempt, begun.attempt.term));
+        }
+        self.open.retain(|(checkpoint, attempt), _| {
+            let is_left = attempt.term < term;
+            if is_left {
+                text.push_str(&format!("; {checkpoint} is left behind by {}", attempt.term));
+            }
+            !is_left
+        });
+        self.tell(at, 60, Topic::Alone, text);
+    }
+
+    /// Says what a node refuses: what has just arrived there, if its sender believes in `stale`.
+    fn refused(&self, at: Duration, node: &str, stale: Attempt) -> String {
+        match self.arrived.get(node) {
+            Some((then, kind, from))
+                if at - *then < ARRIVED_NOW
+                    && self.believed.get(from).is_none_or(|believed| *believed == stale) =>
+            {
+                format!("a {kind} from {from}")
+            }
+            _ => "something".to_owned(),
+        }
+    }
+
+    /// Tells one more of several things of one kind.
+    fn list(&mut self, at: Duration, weight: u8, words: String, thing: String) {
+        let mut beat = Beat::new(at, weight, Topic::Listed(words), thing.clone());
+        beat.things.push(thing);
+        self.beats.push(beat);
+    }
+
+    /// Tells a step of a checkpoint.
+    fn step(&mut self, checkpoint: CheckpointId, attempt: Option<Attempt>, step: Step) {
+        let name = self.focus.hindsight.name_of(checkpoint, attempt);
+        let topic = Topic::Steps(checkpoint, name);
+        let mut beat = Beat::new(step.at, 90, topic, String::new());
+        beat.steps.push(step);
+        self.beats.push(beat);
+    }
+
+    fn who(&self, subtask: SubtaskId, attempt: Option<Attempt>) -> Who {
+        let hindsight = &self.focus.hindsight;
+        let instance = attempt.and_then(|attempt| hindsight.instance(subtask, attempt));
+        Who { subtask, instance }
+    }
+
     /// Tells an event about what a check has named.
     fn on_step(&mut self, at: Duration, node: &str, event: &RuntimeEvent) {
         if !self.focus.is_about(event) {
             return;
         }
-        let Some(text) = step(node, event, self.focus) else { return };
-        match event.checkpoint() {
-            Some(checkpoint) => {
-                let text = format!("{checkpoint}: {text}");
-                self.tell(at, 90, Topic::Steps(checkpoint), text);
+        let Some(mut what) = what(node, event, self.focus) else { return };
+        let attempt = event.attempt();
+        let who = event.subtask().map(|subtask| self.who(subtask, attempt));
+        if let RuntimeEvent::CheckpointNotified { attempt, subtask, checkpoint } = event {
+            what.push_str(&self.left_prepared(at, *attempt, *subtask, *checkpoint));
+        }
+        if let RuntimeEvent::BarrierArrived { attempt, channel, .. } = event {
+            let receiver = self.account.job.edges.iter().find(|edge| edge.id == channel.edge);
+            let receiver = receiver.map(|edge| SubtaskId { vertex: edge.to, index: channel.to });
+            let hindsight = &self.focus.hindsight;
+            let place = receiver.and_then(|subtask| hindsight.instance(subtask, *attempt));
+            what.push_str(&place.map_or(String::new(), |place| format!(", {place}")));
+        }
+        let step = Step { at, who, what };
+        match self.focus.checkpoint_of(event) {
+            Some(checkpoint) => self.step(checkpoint, attempt, step),
+            None => self.tell(at, 90, Topic::Alone, sentence(&[step])),
+        }
+    }
+
+    /// Says what a subtask does not commit, ever, though it hears that it may.
+    fn left_prepared(
+        &self,
+        at: Duration,
+        attempt: Attempt,
+        subtask: SubtaskId,
+        notified: CheckpointId,
+    ) -> String {
+        let hindsight = &self.focus.hindsight;
+        let lost = hindsight.lost_by(subtask, attempt, notified);
+        let lost = lost.filter(|(_, sink, _)| self.focus.is_about_one(sink));
+        let lost: Vec<String> = lost.map(|(_, _, checkpoint)| checkpoint.to_string()).collect();
+        // What it hears at the very end it has had no time to follow.
+        if lost.is_empty() || self.end <= at {
+            return String::new();
+        }
+        let (transactions, are) =
+            if lost.len() == 1 { ("transaction", "is") } else { ("transactions", "are") };
+        let lost = list(&lost, LISTED_COUNT);
+        if hindsight.has_committed(attempt, subtask, notified) {
+            return format!(", and leaves its {transactions} of {lost} prepared");
+        }
+        format!(", and commits nothing: its {transactions} of {lost} {are} still prepared")
+    }
+
+    /// Tells an event that decides which results there are.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few events decide over results")]
+    fn on_output(&mut self, at: Duration, event: &RuntimeEvent) {
+        if !self.focus.is_about(event) {
+            return;
+        }
+        match event {
+            RuntimeEvent::SplitsAssigned {
+                attempt,
+                subtask,
+                restored: Some(checkpoint),
+                split_count,
+                ended_count,
+            } => {
+                let words = format!("{attempt} reads on from where {checkpoint} was: ");
+                let splits = splits(*split_count, *ended_count);
+                self.list(at, 56, words, format!("{subtask} in {splits}"));
             }
-            None => self.tell(at, 90, Topic::Alone, text),
+            RuntimeEvent::TransactionAborted { attempt, subtask, transaction, .. } => {
+                let words = format!("{attempt} discards transactions: ");
+                self.list(at, 57, words, format!("{transaction} ({subtask})"));
+            }
+            RuntimeEvent::TransactionPrepared { attempt, subtask, checkpoint, .. } => {
+                let words = format!(
+                    "prepared for {checkpoint} in {attempt} and never committed: the transaction of "
+                );
+                self.list(at, 62, words, subtask.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells who has neither stored nor declined a snapshot of a checkpoint that is given up while its
+    /// attempt goes on.
+    fn tell_undeclined(&mut self, at: Duration, attempt: Attempt, checkpoint: CheckpointId) {
+        let begun = self.attempt.as_ref();
+        if begun.is_none_or(|begun| begun.attempt != attempt || begun.has_failed) {
+            return;
+        }
+        let taken = self.taken.iter().filter(|(one, by, subtask)| {
+            let is_settled = self.focus.hindsight.is_settled((*by, *subtask, *one));
+            (*one, *by) == (checkpoint, attempt) && !is_settled
+        });
+        let silent: Vec<SubtaskId> = taken.map(|(_, _, subtask)| *subtask).collect();
+        for subtask in silent {
+            let who = Some(self.who(subtask, Some(attempt)));
+            let what = "has neither stored its snapshot nor declined it".to_owned();
+            self.step(checkpoint, Some(attempt), Step { at, who, what });
+        }
+    }
+
+    /// Tells which checkpoints came to no end.
+    fn tell_undecided(&mut self) {
+        for ((checkpoint, _), began) in std::mem::take(&mut self.open) {
+            let lasts = self.end.saturating_sub(began);
+            if UNDECIDED_SHOWN < lasts {
+                let lasts = span(lasts);
+                let text = format!(
+                    "{checkpoint} begins, and after {lasts} it is neither complete nor given up"
+                );
+                self.tell(began, 65, Topic::Alone, text);
+            }
         }
     }
 
@@ -337,90 +491,20 @@ impl Reader<'_> {
     fn tell_unheard(&mut self) {
         let silent = self.completed.iter().flat_map(|(checkpoint, at)| {
             let named = self.focus.subtasks.iter();
-            let silent = named.filter(|subtask| {
-                self.prepared.contains(&(**subtask, *checkpoint))
-                    && !self.heard.contains(&(**subtask, *checkpoint))
+            let silent = named.filter_map(|subtask| {
+                let attempt = self.prepared.get(&(*subtask, *checkpoint))?;
+                let is_silent = !self.heard.contains(&(*subtask, *checkpoint));
+                is_silent.then_some((*subtask, *attempt))
             });
-            silent.map(|subtask| (*at, *checkpoint, *subtask))
+            silent.map(|(subtask, attempt)| (*at, *checkpoint, subtask, attempt))
         });
         let silent: Vec<_> = silent.collect();
-        for (at, checkpoint, subtask) in silent {
-            let text = format!("{checkpoint}: {subtask} never hears so");
-            self.tell(at, 90, Topic::Steps(checkpoint), text);
+        for (at, checkpoint, subtask, attempt) in silent {
+            let who = Some(self.who(subtask, Some(attempt)));
+            let what = "never hears so".to_owned();
+            self.step(checkpoint, Some(attempt), Step { at, who, what });
         }
     }
-
-    /// Puts nodes in the place of the ids of workers.
-    fn named_workers(&self, reason: &str) -> String {
-        self.workers.iter().fold(reason.to_owned(), |text, (id, node)| {
-            text.replace(&format!("worker {id:016x}"), node)
-        })
-    }
-}
-
-/// Says what an event means for what a check has named.
-#[expect(clippy::wildcard_enum_match_arm, reason = "other events are no steps")]
-fn step(node: &str, event: &RuntimeEvent, focus: &Focus) -> Option<String> {
-    Some(match event {
-        RuntimeEvent::CheckpointTriggered { .. } => "it begins".to_owned(),
-        RuntimeEvent::BarrierEmitted { subtask, .. } => format!("{subtask} sends its barrier"),
-        RuntimeEvent::BarrierArrived { channel, .. } => {
-            format!("the barrier arrives on {channel}")
-        }
-        RuntimeEvent::AlignmentAborted { subtask, .. } => {
-            format!("{subtask} stops waiting for the other barriers")
-        }
-        RuntimeEvent::SnapshotTaken { subtask, received, sent, .. } => {
-            let counts = |counts: &[(_, u64)], word: &str| -> Vec<String> {
-                let named = counts.iter().filter(|(channel, _)| focus.channels.contains(channel));
-                named.map(|(channel, count)| format!(", {count} {word} on {channel}")).collect()
-            };
-            let counts = [counts(received, "received"), counts(sent, "sent")].concat().concat();
-            format!("{subtask} takes its snapshot{counts}")
-        }
-        RuntimeEvent::TransactionPrepared { subtask, operator: sink, .. } => {
-            format!("{subtask} prepares its transaction in sink {sink}")
-        }
-        RuntimeEvent::SnapshotStored { subtask, .. } => format!("{subtask} stores its snapshot"),
-        RuntimeEvent::CheckpointAcknowledged { subtask, .. } => {
-            format!("{subtask} has told {node}")
-        }
-        RuntimeEvent::AcknowledgementIgnored { subtask, .. } => {
-            format!("{subtask} has told {node} too late")
-        }
-        RuntimeEvent::ManifestStored { .. } => "it completes".to_owned(),
-        RuntimeEvent::CheckpointAborted { reason, .. } => format!("it is given up: {reason}"),
-        RuntimeEvent::CheckpointNotified { subtask, .. } => {
-            format!("{subtask} hears that it is complete")
-        }
-        RuntimeEvent::TransactionCommitted {
-            subtask,
-            operator: sink,
-            checkpoint,
-            notified,
-            ..
-        } => {
-            let told = if checkpoint == notified {
-                String::new()
-            } else {
-                format!(", told of {notified}")
-            };
-            format!("{subtask} commits its transaction in sink {sink}{told}")
-        }
-        RuntimeEvent::SubtaskStarted { subtask, restored, watermark, .. } => {
-            let from = restored.map_or("from nothing", |_| "from it");
-            format!("{subtask} starts again {from}, at event time {watermark}")
-        }
-        RuntimeEvent::WatermarkAdvanced { subtask, watermark, .. } => {
-            format!("{subtask} reaches event time {watermark}")
-        }
-        RuntimeEvent::ChannelWatermark { channel, watermark, .. } => {
-            format!("{channel} promises event time {watermark}")
-        }
-        RuntimeEvent::SourceExhausted { subtask, .. } => format!("{subtask} has no more input"),
-        RuntimeEvent::SubtaskFinished { subtask, .. } => format!("{subtask} has finished"),
-        _ => return None,
-    })
 }
 
 /// Of what was named without a checkpoint, only the last steps are kept.

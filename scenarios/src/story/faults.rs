@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use floodmark_sim::{
-    Chronicle, Direction, DiskFate, Fault, FrameFate, FrameId, Happening, LinkSelector, Operation,
-    StoreSelector, What,
+    CallSelector, Chronicle, Direction, DiskFate, DiskSelector, Fault, FrameFate, FrameId,
+    Happening, LinkSelector, Operation, PlannedFault, StoreSelector, What, When,
 };
 
-use super::words::{count, frames, list, seconds, share, span};
+use super::words::{at_most, count, frames, list, ordinal, seconds, share, span};
 
 /// Victims of a fault that a story names.
 const SHOWN_COUNT: usize = 2;
@@ -201,8 +201,60 @@ fn messages(link: &LinkSelector) -> String {
     text
 }
 
+/// Returns calls in words.
+fn calls(call: &CallSelector) -> String {
+    let operation = call.operation.as_ref().map_or(String::new(), |name| format!(" to {name}"));
+    format!("calls{operation} of {}", call.system.as_deref().unwrap_or("outside systems"))
+}
+
+/// Returns a disk in words.
+fn disk_of(disk: &DiskSelector) -> String {
+    let whose = disk.node.as_ref().map_or("every disk".to_owned(), |node| format!("{node}'s disk"));
+    let part = disk.name_part.as_ref().map_or(String::new(), |part| format!(" (files {part:?})"));
+    format!("{whose}{part}")
+}
+
+/// Says of a fault of a plan when it happens, what it does, and how often at most.
+pub fn fault_in_words(fault: &PlannedFault) -> String {
+    let when = match &fault.when {
+        When::At(at) => format!("at {}", seconds(*at)),
+        When::After { event, occurrence, delay } => {
+            let delay = if delay.is_zero() { "right".to_owned() } else { span(*delay) };
+            format!("{delay} after the {} {event}", ordinal(*occurrence))
+        }
+    };
+    let limit = limit(&fault.what).map_or(String::new(), |limit| format!(", {}", at_most(limit)));
+    format!("{when}: {}{limit}", plain(&fault.what))
+}
+
+/// Returns how many victims a fault has at most, if it counts them.
+fn limit(fault: &Fault) -> Option<u32> {
+    match fault {
+        Fault::Lose { limit, .. }
+        | Fault::Duplicate { limit, .. }
+        | Fault::Reorder { limit, .. }
+        | Fault::StoreError { limit, .. }
+        | Fault::CallError { limit, .. }
+        | Fault::StoreCorruption { limit, .. }
+        | Fault::ShortRead { limit, .. }
+        | Fault::CorruptRead { limit, .. }
+        | Fault::DiskError { limit, .. } => Some(*limit),
+        Fault::Crash { .. }
+        | Fault::Pause { .. }
+        | Fault::Partition { .. }
+        | Fault::Clog { .. }
+        | Fault::Slow { .. }
+        | Fault::Reset { .. }
+        | Fault::Jump { .. }
+        | Fault::Drift { .. }
+        | Fault::StoreSlow { .. }
+        | Fault::StaleListing { .. }
+        | Fault::DiskFull { .. }
+        | Fault::BitRot { .. } => None,
+    }
+}
+
 /// Says what a fault does.
-#[expect(clippy::wildcard_enum_match_arm, reason = "other faults speak for themselves")]
 fn plain(fault: &Fault) -> String {
     match fault {
         Fault::Crash { node, down_for, disk } => {
@@ -245,6 +297,78 @@ fn plain(fault: &Fault) -> String {
         Fault::StoreSlow { store, extra, lasts } => {
             format!("{} take {} longer for {}", operations(store), span(*extra), span(*lasts))
         }
-        other => other.to_string(),
+        Fault::StoreCorruption { store, per_mille, lasts, .. } => {
+            let (share, lasts) = (share(*per_mille), span(*lasts));
+            format!("{share} {} yield a changed byte for {lasts}", operations(store))
+        }
+        Fault::StaleListing { store, age, lasts } => {
+            let (age, lasts) = (span(*age), span(*lasts));
+            format!("{} do not show for {lasts} what others did {age} before", operations(store))
+        }
+        Fault::CallError { call, effect, per_mille, lasts, .. } => {
+            format!("{} {} {effect} for {}", share(*per_mille), calls(call), span(*lasts))
+        }
+        Fault::ShortRead { disk, per_mille, lasts, .. } => {
+            let (share, lasts) = (share(*per_mille), span(*lasts));
+            format!("{share} reads of {} are short for {lasts}", disk_of(disk))
+        }
+        Fault::CorruptRead { disk, per_mille, lasts, .. } => {
+            let (share, lasts) = (share(*per_mille), span(*lasts));
+            format!("{share} reads of {} yield a changed byte for {lasts}", disk_of(disk))
+        }
+        Fault::DiskError { disk, per_mille, lasts, .. } => {
+            let (share, lasts) = (share(*per_mille), span(*lasts));
+            format!("{share} operations on {} fail for {lasts}", disk_of(disk))
+        }
+        Fault::DiskFull { disk, lasts } => {
+            format!("{} has no room for {}", disk_of(disk), span(*lasts))
+        }
+        Fault::BitRot { disk } => format!("a byte changes on {}", disk_of(disk)),
+        Fault::Jump { .. } | Fault::Drift { .. } => fault.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use floodmark_sim::{Effect, EventSelector};
+
+    use super::*;
+
+    #[test]
+    fn a_planned_fault_is_told_in_plain_words() {
+        let check = |when, what, expected| {
+            assert_eq!(fault_in_words(&PlannedFault { when, what }), expected);
+        };
+        let millis = Duration::from_millis;
+        let link =
+            LinkSelector { kind: Some("notification".to_owned()), ..LinkSelector::default() };
+        check(
+            When::At(millis(600)),
+            Fault::Lose { link, per_mille: 1000, limit: 1, lasts: millis(500) },
+            "at 0.600 s: all notifications get lost for 500 ms, at most one",
+        );
+        let store =
+            StoreSelector { key_part: Some("/data/".to_owned()), ..StoreSelector::default() };
+        let (effect, lasts) = (Effect::Before, millis(1_320));
+        check(
+            When::At(millis(1_900)),
+            Fault::StoreError { store, effect, per_mille: 50, limit: 20, lasts },
+            "at 1.900 s: 1 in 20 of the requests to the object store of \"/data/\" fail for 1.32 s, \
+             at most 20",
+        );
+        let event =
+            EventSelector { label: "checkpoint_notified".to_owned(), ..EventSelector::default() };
+        let node = "worker-1".to_owned();
+        check(
+            When::After { event, occurrence: 2, delay: Duration::ZERO },
+            Fault::Crash { node, down_for: Some(millis(10)), disk: DiskFate::Kept },
+            "right after the 2nd checkpoint_notified: worker-1 dies, for 10 ms",
+        );
+        let disk = DiskSelector { node: Some("worker-2".to_owned()), ..DiskSelector::default() };
+        check(
+            When::At(millis(2)),
+            Fault::ShortRead { disk, per_mille: 300, limit: 2, lasts: millis(9) },
+            "at 0.002 s: 30 % of the reads of worker-2's disk are short for 9 ms, at most 2",
+        );
     }
 }

@@ -2,15 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use floodmark::{ChannelId, CheckpointId, EdgeId, RuntimeEvent, SubtaskId, Term, VertexId};
+use floodmark::{
+    ChannelId, CheckpointId, EdgeId, Exchange, JobGraph, RuntimeEvent, SubtaskId, Term, VertexId,
+};
 
-/// The ids that a reason names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+use super::hindsight::Hindsight;
+use crate::{Account, Failure};
+
+/// Checks that compare results, and name no part of the runtime.
+const ABOUT_RESULTS: [&str; 3] = ["exactly_once", "law_of_the_job", "results"];
+
+/// The ids that a reason names, and what explains them.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Focus {
     pub(crate) subtasks: BTreeSet<SubtaskId>,
     pub(crate) channels: BTreeSet<ChannelId>,
     pub(crate) checkpoints: BTreeSet<CheckpointId>,
     pub(crate) sinks: BTreeSet<String>,
+    /// Channels whose barriers matter: a cut is explained by all inputs of the one who made it.
+    barriers: BTreeSet<ChannelId>,
+    /// Whether results are wrong, and nobody was named.
+    pub(crate) is_about_results: bool,
+    pub(super) hindsight: Hindsight,
 }
 
 /// An id in a text that has a name.
@@ -21,8 +34,27 @@ pub(super) enum Found {
 }
 
 impl Focus {
+    /// Returns what matters in a run, with or without a failure.
+    pub(crate) fn new(account: &Account, failure: Option<&Failure>) -> Self {
+        let mut focus = failure.map(|failure| Self::of(&failure.reason)).unwrap_or_default();
+        focus.hindsight = Hindsight::new(account);
+        if failure.is_some_and(|failure| failure.check == "consistent_cut") {
+            let job = &account.job;
+            let receivers = focus.channels.iter().filter_map(|channel| {
+                let edge = job.edges.iter().find(|edge| edge.id == channel.edge)?;
+                Some(SubtaskId { vertex: edge.to, index: channel.to })
+            });
+            let named = focus.subtasks.iter().copied().chain(receivers);
+            focus.barriers = named.flat_map(|subtask| inputs_of(job, subtask)).collect();
+        }
+        let is_about_results =
+            failure.is_some_and(|failure| ABOUT_RESULTS.contains(&&*failure.check));
+        focus.is_about_results = is_about_results && focus.is_empty();
+        focus
+    }
+
     /// Reads the ids in a reason.
-    pub(crate) fn of(reason: &str) -> Self {
+    fn of(reason: &str) -> Self {
         let mut focus = Self::default();
         let mut rest = reason;
         while let Some((_, found, _, after)) = find(rest) {
@@ -45,17 +77,23 @@ impl Focus {
         self.subtasks.is_empty() && self.channels.is_empty() && self.checkpoints.is_empty()
     }
 
-    /// Returns whether an event is about what was named.
+    /// Returns whether an event is about what was named, or explains it.
     pub(crate) fn is_about(&self, event: &RuntimeEvent) -> bool {
+        if self.is_about_results {
+            return self.is_about_output(event);
+        }
         if self.is_empty() {
             return false;
         }
         let is_ours = match (event.subtask(), event.channel()) {
             (Some(subtask), _) => self.subtasks.contains(&subtask),
-            (None, Some(channel)) => self.channels.contains(&channel),
+            (None, Some(channel)) => {
+                let is_barrier = matches!(event, RuntimeEvent::BarrierArrived { .. });
+                self.channels.contains(&channel) || is_barrier && self.barriers.contains(&channel)
+            }
             (None, None) => !self.checkpoints.is_empty() && event.checkpoint().is_some(),
         };
-        let is_time = match event.checkpoint() {
+        let is_time = match self.checkpoint_of(event) {
             Some(checkpoint) => {
                 self.checkpoints.is_empty() || self.checkpoints.contains(&checkpoint)
             }
@@ -63,19 +101,60 @@ impl Focus {
         };
         is_ours && is_time && self.is_about_sink(event)
     }
-}
 
-impl Focus {
+    /// Returns the checkpoint that an event is about: what happens when an attempt begins is about the
+    /// one that it restores.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few events belong to a restore")]
+    pub(super) fn checkpoint_of(&self, event: &RuntimeEvent) -> Option<CheckpointId> {
+        match event {
+            RuntimeEvent::EventTimeRestored { attempt, .. }
+            | RuntimeEvent::TransactionAborted { attempt, .. } => self.hindsight.restored(*attempt),
+            _ => event.checkpoint(),
+        }
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "few events are about one sink")]
     fn is_about_sink(&self, event: &RuntimeEvent) -> bool {
         match event {
             RuntimeEvent::TransactionPrepared { operator, .. }
-            | RuntimeEvent::TransactionCommitted { operator, .. } => {
-                self.sinks.is_empty() || self.sinks.contains(operator)
-            }
+            | RuntimeEvent::TransactionCommitted { operator, .. }
+            | RuntimeEvent::TransactionAborted { operator, .. } => self.is_about_one(operator),
             _ => true,
         }
     }
+
+    /// Returns whether a sink was named, or none was.
+    pub(super) fn is_about_one(&self, sink: &str) -> bool {
+        self.sinks.is_empty() || self.sinks.contains(sink)
+    }
+
+    /// Returns whether an event decides which results there are: a source that reads on from a
+    /// checkpoint, or a transaction that comes to nothing.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few events decide over results")]
+    fn is_about_output(&self, event: &RuntimeEvent) -> bool {
+        match event {
+            RuntimeEvent::SplitsAssigned { restored, .. } => restored.is_some(),
+            RuntimeEvent::TransactionAborted { .. } => true,
+            RuntimeEvent::TransactionPrepared { subtask, operator, checkpoint, .. } => {
+                self.hindsight.is_lost(&(*subtask, operator.clone(), *checkpoint))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Returns all channels into a subtask.
+fn inputs_of(job: &JobGraph, subtask: SubtaskId) -> impl Iterator<Item = ChannelId> {
+    let edges = job.edges.iter().filter(move |edge| edge.to == subtask.vertex);
+    edges.flat_map(move |edge| {
+        let senders = match edge.exchange {
+            Exchange::Forward => subtask.index..subtask.index + 1,
+            Exchange::Hash | Exchange::Rebalance | Exchange::Broadcast => {
+                0..job.vertices[edge.from.0 as usize].parallelism
+            }
+        };
+        senders.map(move |from| ChannelId { edge: edge.id, from, to: subtask.index })
+    })
 }
 
 /// Finds the first subtask or channel in a text: what is before it, the id, its text, what follows.

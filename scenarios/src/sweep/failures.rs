@@ -108,8 +108,9 @@ impl Failures {
 }
 
 /// Returns a reason without what differs between two failures of one cause: numbers, what is quoted,
-/// and what is listed in brackets.
+/// what is listed in brackets, and what explains it behind a dash.
 pub(crate) fn cause_of(reason: &str) -> String {
+    let reason = reason.split_once(" — ").map_or(reason, |(reason, _)| reason);
     let mut cause = String::with_capacity(reason.len());
     // A hash has letters, too.
     let is_hash = |word: &&str| 12 <= word.len() && word.chars().all(|c| c.is_ascii_hexdigit());
@@ -175,6 +176,7 @@ mod tests {
         check("the object \"checkpoints/job/00017\" is gone", "the object \"…\" is gone");
         check("worker-2, then worker-13", "worker-#, then worker-#");
         check("an open [bracket", "an open […");
+        check("1 entry is lost — that is what 2.1 stored", "# entry is lost");
     }
 
     #[test]

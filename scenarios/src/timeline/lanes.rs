@@ -1,10 +1,6 @@
 //! The lanes of a page: a node, and below it the subtasks that ever ran there.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use floodmark::{RuntimeEvent, SubtaskId};
 use serde_json::{Value, json};
@@ -17,8 +13,6 @@ pub(super) struct Lanes {
     pub(super) nodes: Vec<Arc<str>>,
     /// The node of each lane, and the subtask if it is not the node's own.
     lanes: Vec<(usize, Option<SubtaskId>)>,
-    /// Where each subtask began, and when.
-    moves: BTreeMap<SubtaskId, Vec<(Duration, usize)>>,
 }
 
 impl Lanes {
@@ -30,14 +24,12 @@ impl Lanes {
         // Those who decide come first.
         nodes.sort_by_key(|node| (node.starts_with("worker"), node.clone()));
         let place = |node: &Arc<str>| nodes.iter().position(|known| known == node);
-        let mut moves: BTreeMap<SubtaskId, Vec<(Duration, usize)>> = BTreeMap::new();
         let mut homes: BTreeSet<(usize, SubtaskId)> = BTreeSet::new();
         for happening in happenings {
             let Some(RuntimeEvent::SubtaskStarted { subtask, .. }) = event(happening) else {
                 continue;
             };
             if let Some(node) = happening.node.as_ref().and_then(place) {
-                moves.entry(*subtask).or_default().push((happening.at, node));
                 homes.insert((node, *subtask));
             }
         }
@@ -47,7 +39,7 @@ impl Lanes {
             [(node, None)].into_iter().chain(subtasks)
         });
         let lanes = lanes.collect();
-        Self { nodes, lanes, moves }
+        Self { nodes, lanes }
     }
 
     pub(super) fn node(&self, name: &str) -> Option<usize> {
@@ -58,13 +50,6 @@ impl Lanes {
     pub(super) fn lane(&self, node: usize, subtask: Option<SubtaskId>) -> Option<usize> {
         let find = |subtask| self.lanes.iter().position(|lane| *lane == (node, subtask));
         find(subtask).or_else(|| find(None))
-    }
-
-    /// Returns the lane where a subtask was at a moment.
-    pub(super) fn lane_at(&self, subtask: SubtaskId, at: Duration) -> Option<usize> {
-        let moves = self.moves.get(&subtask)?;
-        let (_, node) = moves.iter().rev().find(|(moved, _)| *moved <= at)?;
-        self.lane(*node, Some(subtask))
     }
 
     pub(super) fn to_json(&self, names: &Names) -> Vec<Value> {

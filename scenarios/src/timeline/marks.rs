@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use floodmark::{CheckpointId, RuntimeEvent, SubtaskId, Timestamp};
+use floodmark::{Attempt, CheckpointId, RuntimeEvent, SubtaskId, Timestamp};
 use floodmark_sim::What;
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::{lanes::Lanes, ms, number};
 use crate::{
     Account,
     account::event,
-    story::{Focus, Names},
+    story::{Focus, Names, with_dates},
 };
 
 /// Events that a page has at most.
@@ -33,7 +33,10 @@ fn group(label: &str) -> &'static str {
         "snapshot_taken"
         | "snapshot_stored"
         | "checkpoint_acknowledged"
-        | "acknowledgement_ignored" => "snapshot",
+        | "acknowledgement_ignored"
+        | "snapshot_declined"
+        | "snapshot_fetched"
+        | "snapshot_refused" => "snapshot",
         "checkpoint_triggered"
         | "manifest_stored"
         | "checkpoint_aborted"
@@ -83,7 +86,7 @@ pub(super) fn marks(
             let receiver = event.channel().and_then(|channel| names.ends(channel));
             let subtask = event.subtask().or(receiver.map(|(_, to)| to));
             let lane = lanes.lane(node, subtask);
-            let text = names.apply(&event.to_string());
+            let text = with_dates(&names.apply(&event.to_string()));
             let checkpoint = event.checkpoint().map(number);
             add(lane, group(label), label, checkpoint, text, focus.is_about(event));
             continue;
@@ -123,25 +126,29 @@ fn is_curve(event: &RuntimeEvent) -> bool {
 pub(super) fn waves(account: &Account, lanes: &Lanes, names: &Names) -> Vec<Value> {
     let mut waves = Vec::new();
     // When each subtask let the barrier go, and when it froze its state.
-    let mut left: BTreeMap<(SubtaskId, CheckpointId), (Duration, Option<usize>)> = BTreeMap::new();
+    let mut left: BTreeMap<(SubtaskId, CheckpointId, Attempt), (Duration, Option<usize>)> =
+        BTreeMap::new();
     for happening in &account.chronicle.0 {
         let Some(event) = event(happening) else { continue };
         let at = happening.at;
         let node = happening.node.as_deref().and_then(|node| lanes.node(node));
         match event {
-            RuntimeEvent::BarrierEmitted { subtask, checkpoint, .. }
-            | RuntimeEvent::SnapshotTaken { subtask, checkpoint, .. } => {
-                left.entry((*subtask, *checkpoint)).or_insert((at, lanes.lane_at(*subtask, at)));
+            RuntimeEvent::BarrierEmitted { attempt, subtask, checkpoint }
+            | RuntimeEvent::SnapshotTaken { attempt, subtask, checkpoint, .. } => {
+                let lane = node.and_then(|node| lanes.lane(node, Some(*subtask)));
+                left.entry((*subtask, *checkpoint, *attempt)).or_insert((at, lane));
             }
-            RuntimeEvent::BarrierArrived { channel, checkpoint, .. } => {
+            RuntimeEvent::BarrierArrived { attempt, channel, checkpoint } => {
                 let Some((sender, receiver)) = names.ends(*channel) else { continue };
-                let Some((then, from)) = left.get(&(sender, *checkpoint)) else { continue };
-                let to = lanes.lane_at(receiver, at);
+                let key = (sender, *checkpoint, *attempt);
+                let Some((then, from)) = left.get(&key) else { continue };
+                let to = node.and_then(|node| lanes.lane(node, Some(receiver)));
                 let row = (number(*checkpoint), ms(*then), from, ms(at), to, "barrier");
                 waves.push(json!(row));
             }
-            RuntimeEvent::CheckpointAcknowledged { subtask, checkpoint, .. } => {
-                let Some((then, from)) = left.get(&(*subtask, *checkpoint)) else { continue };
+            RuntimeEvent::CheckpointAcknowledged { attempt, subtask, checkpoint } => {
+                let key = (*subtask, *checkpoint, *attempt);
+                let Some((then, from)) = left.get(&key) else { continue };
                 let to = node.and_then(|node| lanes.lane(node, None));
                 let row = (number(*checkpoint), ms(*then), from, ms(at), to, "acknowledgement");
                 waves.push(json!(row));
@@ -152,23 +159,25 @@ pub(super) fn waves(account: &Account, lanes: &Lanes, names: &Names) -> Vec<Valu
     waves
 }
 
-/// Returns event time by lane: `[lane, [[when, what], …]]`, one curve for each life of a subtask.
+/// Returns event time by lane: `[lane, [[when, what], …]]`, one curve for each attempt of a subtask.
 pub(super) fn watermarks(account: &Account, lanes: &Lanes) -> Vec<Value> {
-    let mut open: BTreeMap<SubtaskId, usize> = BTreeMap::new();
+    let mut open: BTreeMap<(SubtaskId, Attempt), usize> = BTreeMap::new();
     let mut curves: Vec<Curve> = Vec::new();
     for happening in &account.chronicle.0 {
-        let (subtask, watermark) = match event(happening) {
-            Some(RuntimeEvent::SubtaskStarted { subtask, watermark, .. }) => {
-                open.insert(*subtask, curves.len());
-                curves.push((lanes.lane_at(*subtask, happening.at), Vec::new()));
-                (subtask, watermark)
+        let (life, watermark) = match event(happening) {
+            Some(RuntimeEvent::SubtaskStarted { attempt, subtask, watermark, .. }) => {
+                let node = happening.node.as_deref().and_then(|node| lanes.node(node));
+                let lane = node.and_then(|node| lanes.lane(node, Some(*subtask)));
+                open.insert((*subtask, *attempt), curves.len());
+                curves.push((lane, Vec::new()));
+                ((*subtask, *attempt), watermark)
             }
-            Some(RuntimeEvent::WatermarkAdvanced { subtask, watermark, .. }) => {
-                (subtask, watermark)
+            Some(RuntimeEvent::WatermarkAdvanced { attempt, subtask, watermark }) => {
+                ((*subtask, *attempt), watermark)
             }
             _ => continue,
         };
-        if let Some(curve) = open.get(subtask)
+        if let Some(curve) = open.get(&life)
             && Timestamp::MIN < *watermark
             && *watermark < Timestamp::MAX
         {

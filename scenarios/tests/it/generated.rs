@@ -1,7 +1,7 @@
 //! A test as `floodmark shrink --as-test` writes it, so that it is known to compile.
 
 /// Once, `errors` spoke up in this run.
-/// - at 1.9s: 1000 ‰ of any operation of keys with "/data/" by anyone fail for 320ms, at most 20
+/// - at 1.900 s: all requests to the object store of "/data/" fail for 320 ms, at most 20
 #[test]
 fn upload_errors_0_errors() {
     let case = r##"{

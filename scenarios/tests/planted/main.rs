@@ -11,7 +11,7 @@ mod shrinking;
 
 use std::{
     env, fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -154,5 +154,96 @@ fn the_story_and_the_page_of_a_failure_show_what_matters() {
         ["data-message=\"lost\"", "data-fault=", &format!("data-wave=\"{}\"", checkpoint[1])]
     {
         assert!(document.contains(matters), "{matters} is not in the page");
+    }
+}
+
+/// Replays a regression with its bug, as a user would, and returns what the command says.
+fn replay(bug: PlantedBug, name: &str, page: &Path) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions").join(name);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_floodmark"));
+    command.args(["--plant", &format!("{bug:?}"), "replay", "--story", "--timeline"]);
+    let output = command.arg(page).arg(path).output().expect("the command can be started");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stdout).expect("a report is text")
+}
+
+#[test]
+fn a_failure_says_what_explains_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let explanations: [(PlantedBug, &str, &[&str]); 8] = [
+        (
+            PlantedBug::CommitOnlyLatest,
+            "m12_commit_only_latest.json",
+            &["all notifications get lost for 500 ms, at most one", "commits nothing: its"],
+        ),
+        (
+            PlantedBug::UnblockedChannel,
+            "m30_unblocked_channel.json",
+            &["the barrier arrives on transfers/1 → balances/0", "; at 1.183 s the barrier"],
+        ),
+        (
+            PlantedBug::EpochRestarts,
+            "m21_epoch_restarts.json",
+            &["term 2 begins with 2.1", "checkpoint 3 is left behind by term 1"],
+        ),
+        (
+            PlantedBug::ZombieCommits,
+            "m70_zombie_commits.json",
+            &[
+                "flights/0 on worker-1 (attempt 1.2) sends its barrier",
+                "flights/0 on worker-3 (attempt 1.1) sends its barrier",
+                "worker-3 wakes up, and goes on with attempt 1.1",
+                "coordinator refuses a heartbeat from worker-3: it is of attempt 1.1",
+                "coordinator hears again from worker-3",
+            ],
+        ),
+        (
+            PlantedBug::WatermarkNotRestored,
+            "m48_watermark_not_restored.json",
+            &["opens per-hour at event time -∞", "(2013-01-10T22:19:59.999Z)"],
+        ),
+        (
+            PlantedBug::AcknowledgedTooEarly,
+            "m35_acknowledged_too_early.json",
+            &[
+                "is made of record 0 of the input",
+                "never committed: the transaction of messages/0",
+                "reads on from where checkpoint 5 was: queue/0",
+                "discards transactions: output/messages/",
+                "the job has finished",
+            ],
+        ),
+        (
+            PlantedBug::SwallowedUploadError,
+            "m16_swallowed_upload_error.json",
+            &["flights/0 has neither stored its snapshot nor declined it"],
+        ),
+        (
+            PlantedBug::SharedLocalPath,
+            "m72_shared_local_path.json",
+            &["that is what transfers/1 stored in checkpoint 3", "read on the worker's disk"],
+        ),
+    ];
+    for (bug, name, words) in explanations {
+        let text = replay(bug, name, &directory.path().join("run.html"));
+        for said in words {
+            assert!(text.contains(said), "{said} is not in the report of {name}:\n{text}");
+        }
+        let again = format!("regressions/{name} --plant {bug:?}");
+        assert!(text.contains(&again) && text.contains("-- replay "), "{text}");
+        assert!(!text.contains("-- run "), "a seed is another run: {text}");
+    }
+}
+
+/// The event that explains a lost watermark is of a group that is hidden at first.
+#[test]
+fn what_the_check_names_is_shown_though_its_group_is_hidden() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let page = directory.path().join("run.html");
+    replay(PlantedBug::WatermarkNotRestored, "m48_watermark_not_restored.json", &page);
+    let document = browser::open(&page, "selftest=1");
+    let said = browser::attribute(&document, "data-selftest");
+    for control in ["named:ok", "named-hidden:ok", "hide:ok", "unhide:ok"] {
+        assert!(said.contains(control), "{control}: {said}");
     }
 }

@@ -6,6 +6,7 @@ use floodmark::platform::plant;
 use floodmark_scenarios::{ReplayFile, bugs::Bug, kill_matrix::one_at_a_time};
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the recordings are the repository's, not a node's")]
 fn a_regression_speaks_if_its_bug_comes_back() {
     let _switch = one_at_a_time();
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions");

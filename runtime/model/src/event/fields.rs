@@ -52,6 +52,7 @@ impl RuntimeEvent {
             | Self::SnapshotTaken { attempt, .. }
             | Self::TransactionPrepared { attempt, .. }
             | Self::SnapshotStored { attempt, .. }
+            | Self::SnapshotDeclined { attempt, .. }
             | Self::SnapshotRefused { attempt, .. }
             | Self::SnapshotFetched { attempt, .. }
             | Self::CheckpointAcknowledged { attempt, .. }
@@ -82,6 +83,7 @@ impl RuntimeEvent {
             | Self::TimerFired { attempt, .. }
             | Self::ProcessingTimeReached { attempt, .. }
             | Self::ChannelIdle { attempt, .. }
+            | Self::KeyGroupMet { attempt, .. }
             | Self::RepeatDropped { attempt, .. } => Some(*attempt),
             _ => None,
         }
@@ -97,6 +99,7 @@ impl RuntimeEvent {
             | Self::SnapshotTaken { checkpoint, .. }
             | Self::TransactionPrepared { checkpoint, .. }
             | Self::SnapshotStored { checkpoint, .. }
+            | Self::SnapshotDeclined { checkpoint, .. }
             | Self::SnapshotRefused { checkpoint, .. }
             | Self::SnapshotFetched { checkpoint, .. }
             | Self::CheckpointAcknowledged { checkpoint, .. }
@@ -121,6 +124,7 @@ impl RuntimeEvent {
             | Self::SnapshotTaken { subtask, .. }
             | Self::TransactionPrepared { subtask, .. }
             | Self::SnapshotStored { subtask, .. }
+            | Self::SnapshotDeclined { subtask, .. }
             | Self::SnapshotRefused { subtask, .. }
             | Self::SnapshotFetched { subtask, .. }
             | Self::CheckpointAcknowledged { subtask, .. }
@@ -145,6 +149,7 @@ impl RuntimeEvent {
             | Self::TimerDeleted { subtask, .. }
             | Self::TimerFired { subtask, .. }
             | Self::ProcessingTimeReached { subtask, .. }
+            | Self::KeyGroupMet { subtask, .. }
             | Self::RecordsCounted { subtask, .. } => Some(*subtask),
             _ => None,
         }
