@@ -24,7 +24,14 @@ fn one_hop(c: &mut Criterion<Computing>) {
     let _inside = threads.enter();
     let directory = tempfile::tempdir().expect("there is room for a directory");
     let (root, disk) = (directory.path().join("root"), directory.path().join("disk"));
-    let machine = machine(HostOptions { root, disk, bind: None, advertised: None });
+    let machine = machine(HostOptions {
+        root,
+        disk,
+        bind: None,
+        advertised: None,
+        secret: None,
+        store_size_max: None,
+    });
     let machine = machine.expect("the directories can be used");
     let mut group = c.benchmark_group("one_hop");
     for record_count in [1_u64, 16, 256, 1_024] {

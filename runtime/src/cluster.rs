@@ -1,15 +1,19 @@
 //! Running a job: one coordinator, some workers, and a handle to the whole.
 
 use std::{
+    future::pending,
     path::PathBuf,
+    pin::pin,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use floodmark_coordinator::{CoordinatorOptions, JobStatus, Recovery, Request};
 use floodmark_host::{HostOptions, machine};
 use floodmark_model::LocalCopies;
-use floodmark_platform::{Address, Listener, Machine, TaskHandle};
+use floodmark_platform::{Address, BoxFuture, Listener, Machine, TaskHandle};
 use floodmark_worker::WorkerOptions;
+use futures_util::future::{Either, select};
 use tokio::sync::{mpsc, watch};
 
 use crate::{Error, Job};
@@ -30,15 +34,44 @@ use crate::{Error, Job};
 /// checkpoint.
 #[doc(alias = "JobManager")]
 pub async fn coordinator(machine: Machine, job: &Job, port: u16) -> Result<(), Error> {
+    coordinator_until(machine, job, port, pending()).await.map(drop)
+}
+
+/// As [`coordinator`], and once `stop` completes, stops the job with a last checkpoint, so that
+/// everything it has processed is committed. When that takes longer than the time that `stop` yields,
+/// or fails, the job stops at its newest completed checkpoint. Returns how the job ended.
+///
+/// # Errors
+///
+/// As [`coordinator`].
+///
+/// # Cancel safety
+///
+/// As [`coordinator`].
+pub async fn coordinator_until(
+    machine: Machine,
+    job: &Job,
+    port: u16,
+    stop: impl Future<Output = Duration> + Send,
+) -> Result<JobStatus, Error> {
     let listener = listen(&machine, port).await?;
-    // Nobody asks for anything: the request channel is closed.
-    let (_, requests) = mpsc::channel(1);
-    let (status, _) = watch::channel(JobStatus::default());
-    coordinate(machine, listener, job, requests, status).await
+    let (requests, request_receiver) = mpsc::channel(1);
+    let coordinate = coordinate(machine, listener, job, request_receiver);
+    let stop = async {
+        let within = stop.await;
+        // A job that has ended hears nothing more.
+        let _ = requests.send(Request::Stop { within }).await;
+        pending::<()>().await;
+    };
+    match select(pin!(coordinate), pin!(stop)).await {
+        Either::Left((ended, _)) => ended,
+        Either::Right(((), _)) => unreachable!("the other side never completes"),
+    }
 }
 
 /// Works for `job` on this node: registers with a coordinator and runs the subtasks it is given. When
-/// the coordinator is lost, `coordinators` are tried in turn. Never ends by itself.
+/// the coordinator is lost, `coordinators` are tried in turn. Ends when one of them says that the job
+/// is over.
 ///
 /// # Errors
 ///
@@ -54,10 +87,27 @@ pub async fn worker(
     coordinators: &[Address],
     slot_count: u32,
 ) -> Result<(), Error> {
+    work(machine, job, Place { coordinators, slot_count, data_port: 0 }, Box::pin(pending())).await
+}
+
+/// Where a worker belongs, and what it offers.
+pub(crate) struct Place<'a> {
+    pub(crate) coordinators: &'a [Address],
+    pub(crate) slot_count: u32,
+    pub(crate) data_port: u16,
+}
+
+/// Works until the job is over, or until `leave` completes.
+pub(crate) async fn work(
+    machine: Machine,
+    job: &Job,
+    Place { coordinators, slot_count, data_port }: Place<'_>,
+    leave: BoxFuture<()>,
+) -> Result<(), Error> {
     let options = WorkerOptions {
         coordinators: coordinators.to_vec(),
         slot_count,
-        data_port: 0,
+        data_port,
         cluster: job.options().cluster.clone(),
         has_checkpoints: job.options().checkpoints.is_some(),
         storage: job.options().storage.clone(),
@@ -67,16 +117,30 @@ pub async fn worker(
             .as_ref()
             .map_or(LocalCopies::None, |checkpoints| checkpoints.local_copies),
     };
-    let run = floodmark_worker::run(machine, job.program(), options);
-    run.await.map_err(|error| Error::Cluster(words(&error)))
+    let run = floodmark_worker::run(machine, job.program(), options, leave);
+    run.await
+        .map_err(|floodmark_worker::Error::Listen { port, source }| Error::Listen { port, source })
 }
 
-async fn listen(machine: &Machine, port: u16) -> Result<Box<dyn Listener>, Error> {
+pub(crate) async fn listen(machine: &Machine, port: u16) -> Result<Box<dyn Listener>, Error> {
     let listening = machine.network().listen(port).await;
     listening.map_err(|source| Error::Listen { port, source })
 }
 
-async fn coordinate(
+/// Coordinates a job that nobody watches, and returns how it ended.
+pub(crate) async fn coordinate(
+    machine: Machine,
+    listener: Box<dyn Listener>,
+    job: &Job,
+    requests: mpsc::Receiver<Request>,
+) -> Result<JobStatus, Error> {
+    let (status_sender, status) = watch::channel(JobStatus::default());
+    coordinate_watched(machine, listener, job, requests, status_sender).await?;
+    let ended = status.borrow().clone();
+    Ok(ended)
+}
+
+async fn coordinate_watched(
     machine: Machine,
     listener: Box<dyn Listener>,
     job: &Job,
@@ -144,13 +208,30 @@ impl JobHandle {
             if let Poll::Ready(ended) = Pin::new(&mut *coordinator).poll(cx) {
                 return Poll::Ready(ended);
             }
-            // A worker ends only when it cannot work.
-            Pin::new(&mut *worker).poll(cx)
+            // A worker that was told that the job is over has nothing to add.
+            match Pin::new(&mut *worker).poll(cx) {
+                Poll::Ready(Ok(Ok(()))) | Poll::Pending => Poll::Pending,
+                failed => failed,
+            }
         });
         ended.await.unwrap_or_else(|error| Err(Error::Cluster(error.to_string())))
     }
 
-    /// Stops the job, and waits until it has stopped. Its checkpoints stay.
+    /// Stops the job with a last checkpoint, so that everything it has processed is committed, and
+    /// waits until it has stopped. Started again, it goes on from there. When that takes longer than
+    /// `within`, or fails, it stops at its newest completed checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// When the job failed before it could be stopped.
+    #[doc(alias = "stopWithSavepoint")]
+    pub async fn stop(self, within: Duration) -> Result<(), Error> {
+        // A job that has ended hears nothing more.
+        let _ = self.requests.send(Request::Stop { within }).await;
+        self.wait().await
+    }
+
+    /// Ends the job at whatever it is, and waits until it has ended. Its checkpoints stay.
     ///
     /// # Errors
     ///
@@ -171,7 +252,7 @@ impl Drop for JobHandle {
 
 /// Returns whether checkpoints can be stored at all. Later on an outage may pass, so a coordinator
 /// waits for its end; before the start it is a mistake, and better told at once.
-async fn check_storage(machine: &Machine, job: &Job) -> Result<(), Error> {
+pub(crate) async fn check_storage(machine: &Machine, job: &Job) -> Result<(), Error> {
     if job.options().checkpoints.is_none() {
         return Ok(());
     }
@@ -191,7 +272,14 @@ pub(crate) async fn execute(job: Job) -> Result<JobHandle, Error> {
     let directory = std::env::temp_dir().join(format!("floodmark-{}-{count}", std::process::id()));
     let node = |name: &str| {
         let disk = directory.join(name);
-        machine(HostOptions { root: PathBuf::from("."), disk, bind: None, advertised: None })
+        machine(HostOptions {
+            root: PathBuf::from("."),
+            disk,
+            bind: None,
+            advertised: None,
+            secret: None,
+            store_size_max: None,
+        })
     };
     let (coordinator_node, worker_node) = (node("coordinator")?, node("worker")?);
     check_storage(&coordinator_node, &job).await?;
@@ -203,8 +291,8 @@ pub(crate) async fn execute(job: Job) -> Result<JobHandle, Error> {
     let (for_coordinator, for_worker) = (job.clone(), job);
     let (on_coordinator, on_worker) = (coordinator_node.clone(), worker_node.clone());
     let coordinator = coordinator_node.spawn("coordinator", async move {
-        coordinate(on_coordinator, listener, &for_coordinator, request_receiver, status_sender)
-            .await
+        let (job, requests) = (for_coordinator, request_receiver);
+        coordinate_watched(on_coordinator, listener, &job, requests, status_sender).await
     });
     let worker = worker_node.spawn("worker", async move {
         worker(on_worker, &for_worker, &[address], slot_count).await

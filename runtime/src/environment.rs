@@ -7,11 +7,12 @@ use floodmark_model::{CheckpointConfig, ClusterConfig, KEY_GROUP_COUNT_MAX, Rest
 use floodmark_state::Data;
 
 use crate::{
-    Error, Job, JobHandle, Stream, VecSource,
+    Error, Job, JobHandle, Process, Stream, VecSource,
     cluster::execute,
     job::JobOptions,
     path::object_key,
     plan::{Assembly, Draft, Identity, Node, NodeId, Shape, SourceBlueprint},
+    process::run,
 };
 
 /// The options of a job, and the place where its streams begin.
@@ -215,6 +216,47 @@ impl Environment {
     /// When the job cannot be built, or the machine's directories cannot be used.
     pub async fn execute(&self, name: &str) -> Result<JobHandle, Error> {
         execute(self.build(name)?).await
+    }
+
+    /// Runs this process of the job's cluster, until the job is over or a signal asks it to stop. All
+    /// processes build the same job under the same name. Must be called inside a multi-threaded tokio
+    /// runtime.
+    ///
+    /// `SIGTERM` or Ctrl-C asks a coordinator to stop the job with a last checkpoint, so that
+    /// everything it has processed is committed; a second signal cancels it. A worker says farewell
+    /// and leaves: the coordinator then restarts the job on the others, without counting that as a
+    /// failure. Started again, the job goes on from its last completed checkpoint.
+    ///
+    /// A coordinator starts again by itself after a failure that may pass. A worker looks for a
+    /// coordinator for ever.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use floodmark::{CheckpointConfig, Environment, Error, FileSink, Process, TextFile};
+    /// use std::time::Duration;
+    ///
+    /// #[tokio::main]
+    /// async fn main() -> Result<(), Error> {
+    ///     let env = Environment::new()
+    ///         .parallelism(2)
+    ///         .checkpoints(CheckpointConfig::every(Duration::from_secs(10)));
+    ///     env.source("lines", TextFile::new("input/lines.txt"))
+    ///         .map(|line| line.content.len())
+    ///         .sink("lengths", FileSink::new("output/lengths", |length: &usize| length.to_string()));
+    ///     match Process::from_environment()? {
+    ///         Some(process) => env.run_as("lengths", &process).await,
+    ///         None => env.execute("lengths").await?.wait().await,
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the job cannot be built, the port or a directory cannot be used, the job failed, or
+    /// another coordinator rules it ([`Error::Fenced`]): then that one should be left alone.
+    pub async fn run_as(&self, name: &str, process: &Process) -> Result<(), Error> {
+        run(&self.build(name)?, process).await
     }
 }
 

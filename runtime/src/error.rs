@@ -86,6 +86,16 @@ pub enum Error {
     /// The real machine cannot be used.
     #[error(transparent)]
     Host(#[from] floodmark_host::HostError),
+    /// A variable of the environment has no meaning.
+    #[error("the environment variable {name} is {value:?}: {reason}")]
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// What it is set to; empty if it is not set.
+        value: String,
+        /// What is wrong with that.
+        reason: String,
+    },
     /// Checkpoints cannot be stored: the directory is read-only or full, or is no directory.
     #[error("storing checkpoints under {storage:?}: {source}")]
     Storage {
@@ -121,7 +131,7 @@ pub enum Error {
 pub enum ErrorKind {
     /// Change the job or its options; nothing was started.
     Job,
-    /// Look at the named file, directory or port; nothing was lost.
+    /// Look at the named file, directory, port or variable; nothing was lost.
     Machine,
     /// Read the reason, remove the cause, and start the job again: it goes on from its last
     /// completed checkpoint.
@@ -143,7 +153,9 @@ impl Error {
             | Self::ParentInPath { .. }
             | Self::NamelessPath { .. }
             | Self::Config(_) => ErrorKind::Job,
-            Self::Host(_) | Self::Storage { .. } | Self::Listen { .. } => ErrorKind::Machine,
+            Self::Host(_) | Self::Variable { .. } | Self::Storage { .. } | Self::Listen { .. } => {
+                ErrorKind::Machine
+            }
             Self::JobFailed { .. } | Self::Fenced(_) | Self::Cluster(_) => ErrorKind::Failure,
         }
     }

@@ -43,9 +43,10 @@ mod error;
 mod job;
 mod path;
 mod plan;
+mod process;
 mod stream;
 
-pub use cluster::{JobHandle, coordinator, worker};
+pub use cluster::{JobHandle, coordinator, coordinator_until, worker};
 pub use connectors::{
     Collected, FileSink, Generator, Line, Malformed, MalformedLine, TextFile, VecSource,
 };
@@ -59,6 +60,7 @@ pub use floodmark_dataflow::{
         Window,
     },
 };
+pub use floodmark_host::{HostError, Secret};
 pub use floodmark_model::{
     Attempt, Batch, ChannelId, CheckpointConfig, CheckpointId, ClusterConfig, EdgeId, Exchange,
     FileDigest, JobGraph, KeyGroup, LocalCopies, Record, RestartStrategy, RuntimeEvent,
@@ -68,4 +70,5 @@ pub use floodmark_platform as platform;
 pub use floodmark_state::{Data, Key};
 pub use floodmark_wire::name as object_name;
 pub use job::Job;
+pub use process::Process;
 pub use stream::{KeyedStream, Stream, Tumbling, WindowedStream};

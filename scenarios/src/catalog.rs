@@ -36,6 +36,7 @@ pub mod sink_errors;
 pub mod skewed_clocks;
 pub mod skewed_splits;
 pub mod slow_store;
+pub mod stop_and_resume;
 pub mod transaction_timeout;
 pub mod two_coordinators;
 pub mod unruly_frames;
@@ -70,6 +71,7 @@ pub const ALL: &[&Scenario] = &[
     &zombie_cleanup::SCENARIO,
     &coordinator_crash::SCENARIO,
     &two_coordinators::SCENARIO,
+    &stop_and_resume::SCENARIO,
     &blackout::SCENARIO,
     &local_recovery::SCENARIO,
     &partition::SCENARIO,

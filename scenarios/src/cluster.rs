@@ -2,14 +2,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    future::pending,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
 use floodmark::{
-    CheckpointConfig, ClusterConfig, Environment, Error, Job, LocalCopies, RestartStrategy,
-    RuntimeEvent,
+    CheckpointConfig, ClusterConfig, Environment, Error, Job, JobStatus, LocalCopies,
+    RestartStrategy, RuntimeEvent,
     platform::{Address, BoxFuture, Machine},
 };
 use floodmark_sim::{FaultPlan, LogEntry, RunError, RunOptions, Seed, Tape, World};
@@ -33,6 +34,9 @@ const COORDINATOR_PORT: u16 = 7000;
 
 /// Slots of a worker: enough that the others can take over when one is lost.
 const SLOT_COUNT: u32 = 2;
+
+/// Time in which a job that is asked to stop must take its last checkpoint.
+const STOP_WITHIN: Duration = Duration::from_millis(2_500);
 
 /// Pause before a process that ended is started again.
 const SUPERVISOR_PAUSE: Duration = Duration::from_millis(300);
@@ -90,6 +94,8 @@ pub(crate) struct Cluster {
     pub(crate) finishes_within: Duration,
     /// When a second coordinator starts, although the first one may be alive.
     pub(crate) standby_after: Option<Duration>,
+    /// When the coordinator is asked to stop the job; it is started again afterwards.
+    pub(crate) stops_after: Option<Duration>,
 }
 
 /// What is different in each run.
@@ -319,15 +325,15 @@ impl Cluster {
     }
 
     fn start(&self, world: &World) {
-        let job = self.job.clone();
-        world.add_node(COORDINATOR, move |machine| coordinate(machine, job.clone()));
+        let (job, stops_after) = (self.job.clone(), self.stops_after);
+        world.add_node(COORDINATOR, move |machine| coordinate(machine, job.clone(), stops_after));
         if let Some(pause) = self.standby_after {
             let job = self.job.clone();
             world.add_node(STANDBY, move |machine| {
                 let job = job.clone();
                 Box::pin(async move {
                     machine.sleep(pause).await;
-                    coordinate(machine, job).await;
+                    coordinate(machine, job, None).await;
                 })
             });
         }
@@ -390,13 +396,26 @@ fn listen(world: &World, watch: &SharedWatch) {
     });
 }
 
-/// What the coordinator's node runs: a coordinator, under a supervisor that starts it again.
-fn coordinate(machine: Machine, job: Job) -> BoxFuture<()> {
+/// What the coordinator's node runs: a coordinator, under a supervisor that starts it again, also when
+/// it was stopped.
+fn coordinate(machine: Machine, job: Job, stops_after: Option<Duration>) -> BoxFuture<()> {
     Box::pin(async move {
+        let mut stops_after = stops_after;
         loop {
-            match floodmark::coordinator(machine.clone(), &job, COORDINATOR_PORT).await {
+            let (clock, after) = (machine.clone(), stops_after.take());
+            let stop = async move {
+                match after {
+                    Some(after) => clock.sleep(after).await,
+                    None => pending().await,
+                }
+                STOP_WITHIN
+            };
+            let machine = machine.clone();
+            match floodmark::coordinator_until(machine.clone(), &job, COORDINATOR_PORT, stop).await
+            {
+                Ok(JobStatus::Stopped { .. }) => machine.sleep(SUPERVISOR_PAUSE).await,
                 // A coordinator that was fenced leaves the job to the one that rules.
-                Ok(()) | Err(Error::JobFailed { .. } | Error::Fenced(_)) => return,
+                Ok(_) | Err(Error::JobFailed { .. } | Error::Fenced(_)) => return,
                 Err(_) => machine.sleep(SUPERVISOR_PAUSE).await,
             }
         }
@@ -408,7 +427,10 @@ fn work(machine: Machine, job: Job) -> BoxFuture<()> {
     Box::pin(async move {
         let coordinators =
             [COORDINATOR, STANDBY].map(|node| Address(format!("{node}:{COORDINATOR_PORT}")));
-        while floodmark::worker(machine.clone(), &job, &coordinators, SLOT_COUNT).await.is_err() {
+        loop {
+            // Also when it was told that the job is over: the coordinator may have died before it had
+            // cleaned up, and then the next one needs workers once more.
+            let _ = floodmark::worker(machine.clone(), &job, &coordinators, SLOT_COUNT).await;
             machine.sleep(SUPERVISOR_PAUSE).await;
         }
     })

@@ -2,6 +2,8 @@
 
 pub(crate) mod bench;
 pub(crate) mod bugs;
+pub(crate) mod cluster;
+pub(crate) mod log;
 pub(crate) mod shrink;
 pub(crate) mod sweep;
 pub(crate) mod view;

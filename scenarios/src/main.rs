@@ -1,4 +1,4 @@
-//! The `floodmark` command: stories of a cluster, seed by seed.
+//! The `floodmark` command: stories of a cluster, seed by seed; and a real cluster.
 
 #![expect(clippy::print_stdout, reason = "this is the program's output")]
 
@@ -11,7 +11,11 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use command::{
-    bench::BenchArguments, bugs::BugsArguments, shrink::ShrinkArguments, sweep::SweepArguments,
+    bench::BenchArguments,
+    bugs::BugsArguments,
+    cluster::{CoordinatorArguments, WorkerArguments},
+    shrink::ShrinkArguments,
+    sweep::SweepArguments,
     view::View,
 };
 #[cfg(feature = "planted-bugs")]
@@ -22,7 +26,7 @@ use floodmark_scenarios::{ReplayFile, RunOptions, RunReport, Scenario, atlas, ca
 #[command(
     name = "floodmark",
     version,
-    about = "Stories of a stream processor's cluster, seed by seed"
+    about = "Stories of a stream processor's cluster, seed by seed; and a real cluster"
 )]
 struct Arguments {
     /// Plants a bug in the runtime first, by its id or name.
@@ -69,6 +73,10 @@ enum Command {
     Shrink(ShrinkArguments),
     /// Measures the speed of the runtime on the real machine, beside loops written by hand.
     Bench(BenchArguments),
+    /// Coordinates a real job: waits for workers, and decides what they run.
+    Coordinator(CoordinatorArguments),
+    /// Works for a real job: runs what a coordinator tells it to.
+    Worker(WorkerArguments),
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -94,6 +102,8 @@ fn main() -> ExitCode {
         Command::Replay { file, view } => replay(&file, &view),
         Command::Shrink(arguments) => command::shrink::shrink(&arguments),
         Command::Bench(arguments) => command::bench::bench(&arguments),
+        Command::Coordinator(arguments) => return exit(command::cluster::coordinate(&arguments)),
+        Command::Worker(arguments) => return exit(command::cluster::work(&arguments)),
     };
     exit(result.map(|is_green| if is_green { ExitCode::SUCCESS } else { ExitCode::from(1) }))
 }

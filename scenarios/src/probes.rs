@@ -70,6 +70,17 @@ pub const SECOND_TERM: Probe = Probe::event(
     |event| matches!(event, RuntimeEvent::TermTaken { term } if 1 < term.0),
 );
 
+/// A job was stopped after a checkpoint, to go on from there.
+pub const STOPPED: Probe = Probe::event("stopped", |event| {
+    matches!(event, RuntimeEvent::JobStopped { checkpoint: Some(_) })
+});
+
+/// A job was stopped before its last checkpoint was complete.
+pub const STOP_CUT_SHORT: Probe = Probe::event(
+    "stop_cut_short",
+    |event| matches!(event, RuntimeEvent::CheckpointAborted { reason, .. } if reason.contains("to stop")),
+);
+
 /// A missing frame was noticed.
 pub const GAP_DETECTED: Probe =
     Probe::event("gap_detected", |event| matches!(event, RuntimeEvent::GapDetected { .. }));

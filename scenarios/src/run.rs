@@ -123,6 +123,7 @@ fn cluster(scenario: &Scenario, seed: u64, prepared: &PreparedJob, shape: &Shape
         worker_count: shape.worker_count.unwrap_or(scenario.worker_count),
         finishes_within: scenario.finishes_within,
         standby_after: scenario.standby_after.map(|draw| draw(seed)),
+        stops_after: scenario.stops_after.map(|draw| draw(seed)),
     }
 }
 

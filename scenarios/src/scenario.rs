@@ -34,6 +34,8 @@ pub struct Scenario {
     pub checkpoints: fn(CheckpointConfig) -> CheckpointConfig,
     /// When a second coordinator is started beside the first, if the story has one.
     pub standby_after: Option<fn(seed: u64) -> Duration>,
+    /// When the job is asked to stop, to be started again, if the story has that.
+    pub stops_after: Option<fn(seed: u64) -> Duration>,
 }
 
 /// What a story is about.

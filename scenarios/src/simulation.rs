@@ -202,6 +202,7 @@ impl<T: Data> Simulation<T> {
             worker_count: WORKER_COUNT,
             finishes_within: Duration::from_secs(60),
             standby_after: None,
+            stops_after: None,
         };
         (cluster, results)
     }

@@ -29,6 +29,9 @@ const OVERTAKEN_MAX: Duration = Duration::from_millis(600);
 /// Time after which a connection attempt to a silent node is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Frames that a sender holds back at most until it is flushed. A real one counts bytes.
+const STAGED_COUNT_MAX: usize = 64;
+
 /// How long frames take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkProfile {
@@ -200,6 +203,8 @@ impl State {
 struct SenderHalf {
     shared: Shared,
     link: u64,
+    /// What was started and not flushed. Lost with the sender, and with its node.
+    staged: Vec<Frame>,
 }
 
 struct ReceiverHalf {
@@ -211,7 +216,7 @@ struct ReceiverHalf {
 
 pub(crate) fn halves(shared: &Shared, (out, back): (u64, u64)) -> Connection {
     Connection {
-        sender: Box::new(SenderHalf { shared: shared.clone(), link: out }),
+        sender: Box::new(SenderHalf { shared: shared.clone(), link: out, staged: Vec::new() }),
         receiver: Box::new(ReceiverHalf {
             shared: shared.clone(),
             link: back,
@@ -220,8 +225,22 @@ pub(crate) fn halves(shared: &Shared, (out, back): (u64, u64)) -> Connection {
     }
 }
 
+impl SenderHalf {
+    /// Hands what was started to the link.
+    fn flush(&mut self) {
+        let now = self.shared.now();
+        for frame in self.staged.drain(..) {
+            self.shared.lock().send(self.link, now, frame);
+            self.shared.check_budget();
+        }
+    }
+}
+
 impl FrameSender for SenderHalf {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if STAGED_COUNT_MAX <= self.staged.len() {
+            self.flush();
+        }
         let now = self.shared.now();
         let mut state = self.shared.lock();
         let State { network, nodes, rules, .. } = &mut *state;
@@ -234,13 +253,13 @@ impl FrameSender for SenderHalf {
     }
 
     fn start_send(&mut self, frame: Frame) -> io::Result<()> {
-        let now = self.shared.now();
-        self.shared.lock().send(self.link, now, frame);
-        self.shared.check_budget();
+        assert!(self.staged.len() < STAGED_COUNT_MAX, "a frame is started after `poll_ready`");
+        self.staged.push(frame);
         Ok(())
     }
 
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.flush();
         Poll::Ready(Ok(()))
     }
 }

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! When no source has more input, a *final* checkpoint follows as soon as none is in flight, and
-//! after its manifest no other.
+//! after its manifest no other. When the job is to stop, a *stopping* checkpoint follows in the same
+//! way, after which the sources read no further.
 //!
 //! # Invariants
 //!
@@ -23,8 +24,8 @@ use floodmark_wire::StoredFile;
 
 use crate::pending::{Ack, PendingCheckpoint};
 
-/// Longest pause between an aborted final checkpoint and the next: nothing but it is left to do.
-const FINAL_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Longest pause between an aborted last checkpoint and the next: nothing but it is left to do.
+const LAST_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The checkpoints of one reign.
 #[derive(Debug)]
@@ -54,13 +55,33 @@ enum Stage {
     Open,
     /// The next checkpoint is the final one.
     Exhausted,
-    /// The final checkpoint is complete.
-    Complete(CheckpointId),
+    /// The next checkpoint is the one with which the job stops.
+    Stopping,
+    /// The last checkpoint of the attempt is complete.
+    Complete(CheckpointId, Purpose),
+}
+
+/// What a checkpoint is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The attempt goes on after it.
+    Progress,
+    /// All sources are exhausted, and the job is finished with it.
+    Finish,
+    /// The sources read no further, and the attempt is over with it.
+    Stop,
+}
+
+impl Purpose {
+    /// Returns whether the attempt is over when the checkpoint is complete.
+    pub(crate) fn is_last(self) -> bool {
+        self != Self::Progress
+    }
 }
 
 #[derive(Debug)]
 struct Flight {
-    is_final: bool,
+    purpose: Purpose,
     started: Duration,
     state: FlightState,
 }
@@ -81,8 +102,8 @@ pub(crate) enum Step {
     Trigger {
         /// Which.
         checkpoint: CheckpointId,
-        /// Whether all sources are exhausted.
-        is_final: bool,
+        /// What for.
+        purpose: Purpose,
     },
     /// A checkpoint is given up.
     Aborted(Aborted),
@@ -107,8 +128,8 @@ pub(crate) enum Acknowledged {
     Accepted,
     /// It counts and was the last: store the manifest.
     Complete {
-        /// Whether all sources were exhausted.
-        is_final: bool,
+        /// What the checkpoint is for.
+        purpose: Purpose,
         /// What the manifest lists.
         snapshots: Vec<(SubtaskId, Vec<StoredFile>)>,
     },
@@ -121,8 +142,8 @@ pub(crate) enum Acknowledged {
 pub(crate) struct Completed {
     /// Which.
     pub(crate) checkpoint: CheckpointId,
-    /// Whether all sources were exhausted.
-    pub(crate) is_final: bool,
+    /// What it is for.
+    pub(crate) purpose: Purpose,
 }
 
 impl Checkpoints {
@@ -153,11 +174,11 @@ impl Checkpoints {
         matches!(state, Some(FlightState::Storing(_)))
     }
 
-    /// Returns the final checkpoint, once it is complete.
-    pub(crate) fn completed_final(&self) -> Option<CheckpointId> {
+    /// Returns the last checkpoint of the attempt and what it is for, once it is complete.
+    pub(crate) fn completed_last(&self) -> Option<(CheckpointId, Purpose)> {
         match self.run.as_ref()?.stage {
-            Stage::Complete(checkpoint) => Some(checkpoint),
-            Stage::Open | Stage::Exhausted => None,
+            Stage::Complete(checkpoint, purpose) => Some((checkpoint, purpose)),
+            Stage::Open | Stage::Exhausted | Stage::Stopping => None,
         }
     }
 
@@ -175,6 +196,15 @@ impl Checkpoints {
         }
     }
 
+    /// Records that the job is to stop. One whose sources are exhausted is about to finish, and does.
+    pub(crate) fn on_stop(&mut self, now: Duration) {
+        let Some(run) = &mut self.run else { return };
+        if run.stage == Stage::Open {
+            run.stage = Stage::Stopping;
+            run.due = now;
+        }
+    }
+
     /// Does what is due.
     pub(crate) fn on_time(&mut self, now: Duration) -> Step {
         let Some(run) = &self.run else { return Step::None };
@@ -187,7 +217,9 @@ impl Checkpoints {
                 let reason = format!("no snapshot of {} within {timeout:?}", missing.join(", "));
                 Step::Aborted(self.abort(now, reason))
             }
-            None if run.due <= now && !matches!(run.stage, Stage::Complete(_)) => self.trigger(now),
+            None if run.due <= now && !matches!(run.stage, Stage::Complete(..)) => {
+                self.trigger(now)
+            }
             Some(_) | None => Step::None,
         }
     }
@@ -200,7 +232,7 @@ impl Checkpoints {
                 (!planted!(EndlessAlignment)).then(|| *started + self.config.timeout)
             }
             Some(Flight { state: FlightState::Storing(_), .. }) => None,
-            None => (!matches!(run.stage, Stage::Complete(_))).then_some(run.due),
+            None => (!matches!(run.stage, Stage::Complete(..))).then_some(run.due),
         }
     }
 
@@ -240,19 +272,23 @@ impl Checkpoints {
         assert!(self.is_storing(), "only what is being stored gets stored");
         let flight = self.flight.take().expect("a checkpoint is in flight");
         let is_exhausted = self.run.as_ref().is_some_and(|run| run.stage == Stage::Exhausted);
-        let is_final = flight.is_final || (planted!(InFlightTakenForFinal) && is_exhausted);
+        let purpose = if planted!(InFlightTakenForFinal) && is_exhausted {
+            Purpose::Finish
+        } else {
+            flight.purpose
+        };
         let checkpoint = flight.id();
         if let Some(run) = &mut self.run {
             run.failure_count = 0;
             run.due = match run.stage {
-                Stage::Exhausted => now,
-                Stage::Open | Stage::Complete(_) => next_due(&self.config, flight.started, now),
+                Stage::Exhausted | Stage::Stopping => now,
+                Stage::Open | Stage::Complete(..) => next_due(&self.config, flight.started, now),
             };
-            if is_final {
-                run.stage = Stage::Complete(checkpoint);
+            if purpose.is_last() {
+                run.stage = Stage::Complete(checkpoint, purpose);
             }
         }
-        Completed { checkpoint, is_final }
+        Completed { checkpoint, purpose }
     }
 
     fn trigger(&mut self, now: Duration) -> Step {
@@ -260,11 +296,16 @@ impl Checkpoints {
         let run = self.run.as_ref().expect("an attempt runs");
         let checkpoint = self.next;
         self.next = checkpoint.next();
-        let is_final = run.stage == Stage::Exhausted;
+        let purpose = match run.stage {
+            Stage::Open => Purpose::Progress,
+            Stage::Exhausted => Purpose::Finish,
+            Stage::Stopping => Purpose::Stop,
+            Stage::Complete(..) => unreachable!("no checkpoint follows the last one"),
+        };
         let pending = PendingCheckpoint::new(checkpoint, run.subtasks.clone());
         let state = FlightState::Collecting(pending);
-        self.flight = Some(Flight { is_final, started: now, state });
-        Step::Trigger { checkpoint, is_final }
+        self.flight = Some(Flight { purpose, started: now, state });
+        Step::Trigger { checkpoint, purpose }
     }
 
     fn store(&mut self, checkpoint: CheckpointId) -> Acknowledged {
@@ -273,8 +314,8 @@ impl Checkpoints {
         let FlightState::Collecting(pending) = state else {
             unreachable!("acknowledgements are collected before the manifest is stored")
         };
-        let is_final = flight.is_final;
-        Acknowledged::Complete { is_final, snapshots: pending.into_snapshots() }
+        let purpose = flight.purpose;
+        Acknowledged::Complete { purpose, snapshots: pending.into_snapshots() }
     }
 
     fn abort(&mut self, now: Duration, reason: String) -> Aborted {
@@ -283,9 +324,11 @@ impl Checkpoints {
         let run = self.run.as_mut().expect("checkpoints are collected while an attempt runs");
         run.failure_count += 1;
         run.due = match run.stage {
-            Stage::Exhausted if flight.is_final => now + self.config.interval.min(FINAL_PAUSE_MAX),
-            Stage::Exhausted => now,
-            Stage::Open | Stage::Complete(_) => next_due(&self.config, flight.started, now),
+            Stage::Exhausted | Stage::Stopping if flight.purpose.is_last() => {
+                now + self.config.interval.min(LAST_PAUSE_MAX)
+            }
+            Stage::Exhausted | Stage::Stopping => now,
+            Stage::Open | Stage::Complete(..) => next_due(&self.config, flight.started, now),
         };
         let ends_attempt = self.config.tolerable_failure_count < run.failure_count;
         Aborted { checkpoint: flight.id(), reason, ends_attempt }
@@ -322,6 +365,7 @@ mod tests {
         Decline(u64, u16),
         Stored,
         Exhausted,
+        AskToStop,
         Stop,
         Start,
     }
@@ -343,6 +387,10 @@ mod tests {
             Do::Stored => format!("{:?}", checkpoints.on_stored(now)),
             Do::Exhausted => {
                 checkpoints.on_exhausted(now);
+                format!("due {:?}", checkpoints.deadline())
+            }
+            Do::AskToStop => {
+                checkpoints.on_stop(now);
                 format!("due {:?}", checkpoints.deadline())
             }
             Do::Stop => format!("aborts {:?}", checkpoints.stop()),
@@ -384,13 +432,13 @@ mod tests {
             ],
             expect![[r#"
                 0   due Some(10s)
-                10  Trigger { checkpoint: CheckpointId(7), is_final: false }
+                10  Trigger { checkpoint: CheckpointId(7), purpose: Progress }
                 18  Accepted
                 18  Ignored
-                18  Complete { is_final: false, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
-                19  Completed { checkpoint: CheckpointId(7), is_final: false }
+                18  Complete { purpose: Progress, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
+                19  Completed { checkpoint: CheckpointId(7), purpose: Progress }
                 20  None
-                24  Trigger { checkpoint: CheckpointId(8), is_final: false }
+                24  Trigger { checkpoint: CheckpointId(8), purpose: Progress }
             "#]],
         );
     }
@@ -401,7 +449,7 @@ mod tests {
             &[(0, Do::Start), (10, Do::Time), (11, Do::Decline(7, 1)), (11, Do::Ack(7, 0))],
             expect![[r#"
                 0   due Some(10s)
-                10  Trigger { checkpoint: CheckpointId(7), is_final: false }
+                10  Trigger { checkpoint: CheckpointId(7), purpose: Progress }
                 11  Some(Aborted { checkpoint: CheckpointId(7), reason: "subtask 0.1 declined: disk full", ends_attempt: false })
                 11  Ignored
             "#]],
@@ -424,13 +472,13 @@ mod tests {
             ],
             expect![[r#"
                 0   due Some(10s)
-                10  Trigger { checkpoint: CheckpointId(7), is_final: false }
+                10  Trigger { checkpoint: CheckpointId(7), purpose: Progress }
                 11  Accepted
                 40  Aborted(Aborted { checkpoint: CheckpointId(7), reason: "no snapshot of subtask 0.1 within 30s", ends_attempt: false })
                 40  Ignored
-                45  Trigger { checkpoint: CheckpointId(8), is_final: false }
+                45  Trigger { checkpoint: CheckpointId(8), purpose: Progress }
                 50  Accepted
-                75  Complete { is_final: false, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
+                75  Complete { purpose: Progress, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
                 75  None
             "#]],
         );
@@ -449,10 +497,10 @@ mod tests {
             ],
             expect![[r#"
                 0   due Some(10s)
-                10  Trigger { checkpoint: CheckpointId(7), is_final: false }
+                10  Trigger { checkpoint: CheckpointId(7), purpose: Progress }
                 11  Some(Aborted { checkpoint: CheckpointId(7), reason: "subtask 0.0 declined: disk full", ends_attempt: false })
                 11  None
-                20  Trigger { checkpoint: CheckpointId(8), is_final: false }
+                20  Trigger { checkpoint: CheckpointId(8), purpose: Progress }
                 21  Some(Aborted { checkpoint: CheckpointId(8), reason: "subtask 0.0 declined: disk full", ends_attempt: true })
             "#]],
         );
@@ -475,14 +523,14 @@ mod tests {
             ],
             expect![[r#"
                 0   due Some(10s)
-                10  Trigger { checkpoint: CheckpointId(7), is_final: false }
+                10  Trigger { checkpoint: CheckpointId(7), purpose: Progress }
                 11  Accepted
-                12  Complete { is_final: false, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
+                12  Complete { purpose: Progress, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
                 13  aborts None
                 99  None
-                99  Completed { checkpoint: CheckpointId(7), is_final: false }
+                99  Completed { checkpoint: CheckpointId(7), purpose: Progress }
                 99  due Some(109s)
-                109 Trigger { checkpoint: CheckpointId(8), is_final: false }
+                109 Trigger { checkpoint: CheckpointId(8), purpose: Progress }
                 110 aborts Some(CheckpointId(8))
             "#]],
         );
@@ -509,18 +557,86 @@ mod tests {
             ],
             expect![[r#"
                 0   due Some(10s)
-                10  Trigger { checkpoint: CheckpointId(7), is_final: false }
+                10  Trigger { checkpoint: CheckpointId(7), purpose: Progress }
                 11  due Some(40s)
                 11  None
                 12  Accepted
-                12  Complete { is_final: false, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
-                13  Completed { checkpoint: CheckpointId(7), is_final: false }
-                13  Trigger { checkpoint: CheckpointId(8), is_final: true }
+                12  Complete { purpose: Progress, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
+                13  Completed { checkpoint: CheckpointId(7), purpose: Progress }
+                13  Trigger { checkpoint: CheckpointId(8), purpose: Finish }
                 14  Some(Aborted { checkpoint: CheckpointId(8), reason: "subtask 0.0 declined: disk full", ends_attempt: false })
-                15  Trigger { checkpoint: CheckpointId(9), is_final: true }
+                15  Trigger { checkpoint: CheckpointId(9), purpose: Finish }
                 15  Accepted
-                15  Complete { is_final: true, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
-                16  Completed { checkpoint: CheckpointId(9), is_final: true }
+                15  Complete { purpose: Finish, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
+                16  Completed { checkpoint: CheckpointId(9), purpose: Finish }
+                99  None
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_stop_waits_for_what_is_in_flight_and_is_repeated_until_it_is_complete() {
+        check(
+            &[
+                (0, Do::Start),
+                (10, Do::Time),
+                (11, Do::AskToStop),
+                (11, Do::Time),
+                (12, Do::Ack(7, 0)),
+                (12, Do::Ack(7, 1)),
+                (13, Do::Stored),
+                (13, Do::Time),
+                (14, Do::Decline(8, 0)),
+                (14, Do::Exhausted),
+                (15, Do::Time),
+                (15, Do::Ack(9, 0)),
+                (15, Do::Ack(9, 1)),
+                (16, Do::Stored),
+                (99, Do::Time),
+            ],
+            expect![[r#"
+                0   due Some(10s)
+                10  Trigger { checkpoint: CheckpointId(7), purpose: Progress }
+                11  due Some(40s)
+                11  None
+                12  Accepted
+                12  Complete { purpose: Progress, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
+                13  Completed { checkpoint: CheckpointId(7), purpose: Progress }
+                13  Trigger { checkpoint: CheckpointId(8), purpose: Stop }
+                14  Some(Aborted { checkpoint: CheckpointId(8), reason: "subtask 0.0 declined: disk full", ends_attempt: false })
+                14  due Some(15s)
+                15  Trigger { checkpoint: CheckpointId(9), purpose: Stop }
+                15  Accepted
+                15  Complete { purpose: Stop, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
+                16  Completed { checkpoint: CheckpointId(9), purpose: Stop }
+                99  None
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_job_that_is_about_to_finish_is_not_stopped_before() {
+        check(
+            &[
+                (0, Do::Start),
+                (3, Do::Exhausted),
+                (3, Do::AskToStop),
+                (3, Do::Time),
+                (4, Do::Ack(7, 0)),
+                (4, Do::Ack(7, 1)),
+                (5, Do::Stored),
+                (5, Do::AskToStop),
+                (99, Do::Time),
+            ],
+            expect![[r#"
+                0   due Some(10s)
+                3   due Some(3s)
+                3   due Some(3s)
+                3   Trigger { checkpoint: CheckpointId(7), purpose: Finish }
+                4   Accepted
+                4   Complete { purpose: Finish, snapshots: [(SubtaskId { vertex: VertexId(0), index: 0 }, []), (SubtaskId { vertex: VertexId(0), index: 1 }, [])] }
+                5   Completed { checkpoint: CheckpointId(7), purpose: Finish }
+                5   due None
                 99  None
             "#]],
         );

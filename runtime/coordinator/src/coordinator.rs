@@ -17,6 +17,7 @@
 //! - Messages of other attempts than the current one change nothing.
 
 mod lifecycle;
+mod stopping;
 #[cfg(test)]
 mod tests;
 
@@ -35,7 +36,7 @@ use crate::{
     CoordinatorOptions, JobStatus,
     append::{Appended, Found},
     attempt::DeployedAttempt,
-    checkpoints::{Aborted, Acknowledged, Checkpoints, Step},
+    checkpoints::{Aborted, Acknowledged, Checkpoints, Purpose, Step},
     failover::RestartBudget,
     leadership::Reign,
     membership::{ConnectionId, Lost, Membership, Offer, Registration},
@@ -57,8 +58,13 @@ pub(crate) enum Event {
     Found(Found),
     /// The checkpoints that the cleaning deleted, by slot.
     Cleaned(Vec<u64>),
-    /// The user wants the job to stop.
+    /// The user wants the job to be over, at whatever it is.
     Cancel,
+    /// The user wants the job to stop with a last checkpoint.
+    Stop {
+        /// Time after which it stops without one.
+        within: Duration,
+    },
     /// The deadline has passed.
     Time,
 }
@@ -96,6 +102,11 @@ pub(crate) enum Ending {
     Finished,
     /// The user wanted it.
     Cancelled,
+    /// The user wanted it, and the job goes on from a checkpoint when it is started again.
+    Stopped {
+        /// The newest complete checkpoint.
+        checkpoint: Option<CheckpointId>,
+    },
     /// The restarts are used up.
     Failed {
         /// The last failure.
@@ -120,6 +131,16 @@ pub(crate) enum Ending {
     },
 }
 
+impl Ending {
+    /// Returns whether the job is over, and not just this reign.
+    fn is_of_job(&self) -> bool {
+        match self {
+            Self::Finished | Self::Cancelled | Self::Stopped { .. } | Self::Failed { .. } => true,
+            Self::Fenced { .. } | Self::Unreadable { .. } | Self::Vanished { .. } => false,
+        }
+    }
+}
+
 /// The decisions of one reign.
 #[derive(Debug)]
 pub(crate) struct Coordinator {
@@ -131,6 +152,8 @@ pub(crate) struct Coordinator {
     membership: Membership,
     restarts: RestartBudget,
     phase: Phase,
+    /// The time by which the job must have stopped, once it is to stop.
+    stop_by: Option<Duration>,
     /// Absent in a job without checkpoints.
     ledger: Option<Ledger>,
     /// Whether the next slot of the log is being read.
@@ -208,6 +231,7 @@ impl Coordinator {
             membership: Membership::new(options.cluster.heartbeat_timeout),
             restarts: RestartBudget::new(options.restart),
             phase: Phase::Waiting,
+            stop_by: None,
             ledger,
             is_reading: false,
             next_heartbeat: now + options.cluster.heartbeat_interval,
@@ -230,7 +254,7 @@ impl Coordinator {
             Phase::Waiting | Phase::Confirming | Phase::Running(_) | Phase::Ended => None,
         };
         let checkpoint = self.ledger.as_ref().and_then(|ledger| ledger.checkpoints.deadline());
-        let deadlines = [phase, checkpoint, self.membership.deadline()];
+        let deadlines = [phase, checkpoint, self.stop_by, self.membership.deadline()];
         deadlines.into_iter().flatten().fold(self.next_heartbeat, Duration::min)
     }
 
@@ -254,6 +278,7 @@ impl Coordinator {
                 self.cancel_everywhere();
                 self.end(Ending::Cancelled);
             }
+            Event::Stop { within } => self.on_stop(within),
             Event::Time => self.on_time(),
         }
         self.advance();
@@ -286,9 +311,10 @@ impl Coordinator {
         if self.next_heartbeat <= self.now {
             self.heartbeat();
         }
+        self.on_stop_time();
         let step = self.ledger.as_mut().map(|ledger| ledger.checkpoints.on_time(self.now));
         match step {
-            Some(Step::Trigger { checkpoint, is_final }) => self.trigger(checkpoint, is_final),
+            Some(Step::Trigger { checkpoint, purpose }) => self.trigger(checkpoint, purpose),
             Some(Step::Aborted(aborted)) => self.on_checkpoint_aborted(aborted),
             Some(Step::None) | None => {}
         }
@@ -308,8 +334,13 @@ impl Coordinator {
                     self.order(worker);
                 }
             }
-            Phase::Running(_) => self.notify_final(),
-            Phase::Pausing { .. } | Phase::Waiting | Phase::Confirming if 0 < self.number => {
+            Phase::Running(_) => self.notify_last(),
+            Phase::Waiting if 0 < self.number => {
+                self.cancel_everywhere();
+                // The workers may have gone to a successor, which only the log can tell.
+                self.read_log();
+            }
+            Phase::Pausing { .. } | Phase::Confirming if 0 < self.number => {
                 self.cancel_everywhere();
             }
             Phase::Pausing { .. } | Phase::Waiting | Phase::Confirming | Phase::Ended => {}
@@ -334,6 +365,12 @@ impl Coordinator {
             }
             ToCoordinator::Decline { attempt, checkpoint, subtask, reason } => {
                 self.on_decline(attempt, checkpoint, subtask, &reason);
+            }
+            ToCoordinator::Leave { .. } => {
+                self.commands.push(Command::Close(connection));
+                if let Some(lost) = self.membership.on_disconnected(connection) {
+                    self.on_left(lost);
+                }
             }
         }
     }
@@ -405,9 +442,10 @@ impl Coordinator {
             Some(Acknowledged::Accepted) => {
                 self.observe(RuntimeEvent::CheckpointAcknowledged { attempt, checkpoint, subtask });
             }
-            Some(Acknowledged::Complete { is_final, snapshots }) => {
+            Some(Acknowledged::Complete { purpose, snapshots }) => {
                 self.observe(RuntimeEvent::CheckpointAcknowledged { attempt, checkpoint, subtask });
                 let (term, job) = (self.term, self.options.job.clone());
+                let is_final = purpose == Purpose::Finish;
                 self.store(Manifest { term, attempt, checkpoint, is_final, job, snapshots });
             }
             Some(Acknowledged::Ignored) | None => {
@@ -437,10 +475,19 @@ impl Coordinator {
         self.deployed().is_some_and(|deployed| deployed.attempt() == attempt)
     }
 
-    fn trigger(&mut self, checkpoint: CheckpointId, is_final: bool) {
+    fn trigger(&mut self, checkpoint: CheckpointId, purpose: Purpose) {
         let attempt = self.newest_attempt();
+        let is_final = purpose == Purpose::Finish;
+        if purpose == Purpose::Stop {
+            self.observe(RuntimeEvent::JobStopping { attempt, checkpoint });
+        }
         self.observe(RuntimeEvent::CheckpointTriggered { attempt, checkpoint, is_final });
-        self.send_to_attempt(&ToWorker::Trigger { attempt, checkpoint, is_final });
+        self.send_to_attempt(&match purpose {
+            Purpose::Progress | Purpose::Finish => {
+                ToWorker::Trigger { attempt, checkpoint, is_final }
+            }
+            Purpose::Stop => ToWorker::Stop { attempt, checkpoint },
+        });
     }
 
     fn on_checkpoint_aborted(&mut self, aborted: Aborted) {
@@ -488,7 +535,7 @@ impl Coordinator {
         let retired = ledger.retention.on_stored(slot, manifest);
         let cleaning = ledger.retention.clean();
         if self.is_current(attempt) {
-            let (checkpoint, is_final) = (completed.checkpoint, completed.is_final);
+            let (checkpoint, is_final) = (completed.checkpoint, completed.purpose.is_last());
             self.send_to_attempt(&ToWorker::Notify { attempt, checkpoint, is_final });
             self.report_running(attempt);
         }
@@ -504,9 +551,9 @@ impl Coordinator {
     }
 
     /// Repeats the last notification: without it no subtask finishes.
-    fn notify_final(&mut self) {
+    fn notify_last(&mut self) {
         let ledger = self.ledger.as_ref();
-        let Some(checkpoint) = ledger.and_then(|one| one.checkpoints.completed_final()) else {
+        let Some((checkpoint, _)) = ledger.and_then(|one| one.checkpoints.completed_last()) else {
             return;
         };
         let attempt = self.newest_attempt();
@@ -550,6 +597,12 @@ impl Coordinator {
 
     fn end(&mut self, ending: Ending) {
         assert!(!self.is_ended(), "a reign ends once");
+        if ending.is_of_job() {
+            let term = self.term;
+            for worker in self.membership.workers() {
+                self.send(worker, ToWorker::End { term });
+            }
+        }
         self.phase = Phase::Ended;
         self.commands.push(Command::End(ending));
     }

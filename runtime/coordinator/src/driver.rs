@@ -65,6 +65,8 @@ pub(crate) struct Driver {
     last_cleaning: Option<Cleaning>,
     /// Whether a checkpoint was given up, so that parts of it may still be under way.
     has_given_up: bool,
+    /// When the newest checkpoint began, for those who read the log.
+    triggered: Duration,
     /// The deadline that is waited for.
     timer: Option<(Duration, BoxFuture<()>)>,
     ending: Option<Ending>,
@@ -116,6 +118,7 @@ impl Driver {
             cleaning: None,
             last_cleaning: None,
             has_given_up: false,
+            triggered: Duration::ZERO,
             timer: None,
             ending: None,
         }
@@ -152,8 +155,11 @@ impl Driver {
         cx: &mut Context<'_>,
         requests: &mut Requests,
     ) -> Poll<Result<Event, Error>> {
-        if let Poll::Ready(Request::Cancel) = requests.poll_next(cx) {
-            return Poll::Ready(Ok(Event::Cancel));
+        if let Poll::Ready(request) = requests.poll_next(cx) {
+            return Poll::Ready(Ok(match request {
+                Request::Cancel => Event::Cancel,
+                Request::Stop { within } => Event::Stop { within },
+            }));
         }
         if let Poll::Ready(result) = self.poll_background(cx) {
             return Poll::Ready(result);
@@ -219,7 +225,7 @@ impl Driver {
             Command::Close(connection) => drop(self.links.remove(&connection)),
             Command::Append { slot, manifest } => {
                 assert!(self.appending.is_none(), "one manifest is stored at a time");
-                let task = store(self.log.clone(), slot, manifest);
+                let task = store(self.log.clone(), slot, manifest, self.triggered);
                 self.appending = Some(self.machine().spawn("manifest", task));
             }
             Command::Read(slot) => {
@@ -231,7 +237,10 @@ impl Driver {
             Command::Clean(cleaning) => self.clean(cleaning),
             Command::Observe(event) => {
                 self.has_given_up |= matches!(event, RuntimeEvent::CheckpointAborted { .. });
-                tell(&event);
+                if matches!(event, RuntimeEvent::CheckpointTriggered { .. }) {
+                    self.triggered = self.machine().now();
+                }
+                tell(&event, self.machine().now().saturating_sub(self.triggered));
                 self.machine().observe(|| event);
             }
             Command::Report(current) => drop(status.send_replace(current)),
@@ -292,6 +301,7 @@ impl Driver {
         match ending {
             Ending::Finished => Ok(JobStatus::Finished),
             Ending::Cancelled => Ok(JobStatus::Cancelled),
+            Ending::Stopped { checkpoint } => Ok(JobStatus::Stopped { checkpoint }),
             Ending::Failed { reason } => Err(Error::JobFailed { reason }),
             Ending::Fenced { current } => {
                 Err(Error::Fenced { held: self.coordinator.term(), current })
@@ -311,15 +321,18 @@ async fn clean_all(log: &JobLog, cleaning: &Cleaning) {
     }
 }
 
-/// Stores a manifest: the commit point of its checkpoint.
-async fn store(log: JobLog, slot: u64, manifest: Manifest) -> Appended {
+/// Stores a manifest: the commit point of its checkpoint, which began at `triggered`.
+async fn store(log: JobLog, slot: u64, manifest: Manifest, triggered: Duration) -> Appended {
     let entry = LogEntry::Manifest(manifest);
     let appended = log.append(slot, &entry).await;
     if appended == Appended::Stored
         && let LogEntry::Manifest(manifest) = entry
     {
         let Manifest { term, attempt, checkpoint, snapshots, .. } = manifest;
-        tracing::info!(%checkpoint, "the checkpoint is complete");
+        let files = || snapshots.iter().flat_map(|(_, files)| files);
+        let size_bytes: u64 = files().map(|file| file.size_bytes).sum();
+        let took = log.machine().now().saturating_sub(triggered);
+        tracing::info!(%checkpoint, size_bytes, ?took, "a checkpoint is complete");
         log.machine().observe(|| {
             let files = snapshots
                 .iter()
@@ -346,21 +359,26 @@ fn returned<T>(task: &'static str, result: Result<T, TaskError>) -> Result<T, Er
     result.map_err(|source| Error::Background { task, source })
 }
 
-/// Writes to the log of the process what its operators want to know.
+/// Writes to the log of the process what its operators want to know. The newest checkpoint began that
+/// long ago.
 #[expect(clippy::wildcard_enum_match_arm, reason = "most events are for checks, not for people")]
-fn tell(event: &RuntimeEvent) {
+fn tell(event: &RuntimeEvent, took: Duration) {
     match event {
-        RuntimeEvent::WorkerRegistered { worker } => tracing::info!(%worker, "registered"),
-        RuntimeEvent::WorkerLost { worker } => tracing::warn!(%worker, "lost"),
+        RuntimeEvent::WorkerRegistered { worker } => tracing::info!(%worker, "a worker registered"),
+        RuntimeEvent::WorkerLost { worker } => tracing::warn!(%worker, "a worker is lost"),
+        RuntimeEvent::WorkerLeft { worker } => tracing::info!(%worker, "a worker has left"),
         RuntimeEvent::AttemptStarted { attempt, restored } => {
-            tracing::info!(%attempt, ?restored, "started");
+            tracing::info!(%attempt, ?restored, "an attempt begins");
         }
-        RuntimeEvent::AttemptRunning { attempt } => tracing::info!(%attempt, "runs"),
+        RuntimeEvent::AttemptRunning { attempt } => tracing::info!(%attempt, "all subtasks run"),
         RuntimeEvent::AttemptFailed { attempt, reason } => {
-            tracing::warn!(%attempt, %reason, "failed");
+            tracing::warn!(%attempt, %reason, "the attempt failed");
         }
         RuntimeEvent::CheckpointAborted { checkpoint, reason, .. } => {
-            tracing::warn!(%checkpoint, %reason, "aborted");
+            tracing::warn!(%checkpoint, %reason, ?took, "a checkpoint is aborted");
+        }
+        RuntimeEvent::JobStopped { checkpoint } => {
+            tracing::info!(?checkpoint, "the job stops, to go on from this checkpoint");
         }
         RuntimeEvent::SteppedDown { held, current } => {
             tracing::warn!(%held, %current, "another coordinator rules");

@@ -1,5 +1,7 @@
 //! What a coordinator is told, and what it tells those who watch the job.
 
+use std::time::Duration;
+
 use floodmark_model::{
     Attempt, CheckpointConfig, CheckpointId, ClusterConfig, JobGraph, RestartStrategy,
 };
@@ -46,8 +48,13 @@ pub enum JobStatus {
     },
     /// Everything is processed and committed.
     Finished,
-    /// Stopped on request.
+    /// Cancelled on request.
     Cancelled,
+    /// Stopped on request: started again, it goes on from its newest complete checkpoint.
+    Stopped {
+        /// That checkpoint, if there is one.
+        checkpoint: Option<CheckpointId>,
+    },
     /// Over, without having finished.
     Failed {
         /// Why.
@@ -58,6 +65,11 @@ pub enum JobStatus {
 /// What may be asked of a coordinator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Stop the job. Its checkpoints stay.
+    /// End the job at whatever it is. Its checkpoints stay.
     Cancel,
+    /// Stop the job with a last checkpoint, so that everything it has processed is committed.
+    Stop {
+        /// Time after which it stops at its newest complete checkpoint instead.
+        within: Duration,
+    },
 }

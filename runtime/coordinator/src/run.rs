@@ -61,6 +61,10 @@ async fn rule(
     let accession = accede(&log, options);
     let coordinator = match select(pin!(requests.next()), pin!(accession)).await {
         Either::Left((Request::Cancel, _)) => return Ok(JobStatus::Cancelled),
+        // It has no term yet, so it knows of no checkpoint, and has nobody to tell.
+        Either::Left((Request::Stop { .. }, _)) => {
+            return Ok(JobStatus::Stopped { checkpoint: None });
+        }
         Either::Right((coordinator, _)) => coordinator?,
     };
     status.send_replace(JobStatus::WaitingForWorkers);

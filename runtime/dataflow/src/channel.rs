@@ -168,7 +168,11 @@ impl RemoteSender {
             }
         }
         if self.consumed + CREDIT <= self.next {
-            return Poll::Pending;
+            // Only what has arrived earns credit, so nothing may wait here for a flush.
+            return match self.poll_flush(cx) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+            };
         }
         self.frames.poll_ready(cx).map_err(|error| self.broken(error))
     }
@@ -360,5 +364,70 @@ impl RemoteReceiver {
         if self.reverse.start_send(frame).is_ok() && self.reverse.poll_flush(cx).is_ready() {
             self.announced = self.consumed;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{
+            Arc,
+            atomic::{AtomicU64, Ordering},
+        },
+        task::Waker,
+    };
+
+    use bytes::Bytes;
+    use floodmark_model::{EdgeId, Timestamp};
+
+    use super::*;
+
+    /// Frames that were started, and how many of them are with the network.
+    #[derive(Clone, Default)]
+    struct Staged {
+        started: Arc<AtomicU64>,
+        flushed: Arc<AtomicU64>,
+    }
+
+    impl FrameSender for Staged {
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn start_send(&mut self, _: Frame) -> io::Result<()> {
+            self.started.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+
+        fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.flushed.store(self.started.load(Ordering::Relaxed), Ordering::Relaxed);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// A peer that says nothing.
+    struct Silent;
+
+    impl FrameReceiver for Silent {
+        fn poll_receive(&mut self, _: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn what_is_sent_on_the_last_credit_is_on_its_way() {
+        let frames = Staged::default();
+        let connection =
+            Connection { sender: Box::new(frames.clone()), receiver: Box::new(Silent) };
+        let channel = ChannelId { edge: EdgeId(0), from: 0, to: 1 };
+        let end = OutputEnd::Remote(connection);
+        let mut sender = ChannelSender::<u8>::new(Attempt::default(), channel, end);
+        for _ in 0..=CREDIT {
+            sender.push(Element::Watermark(Timestamp(7)));
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(sender.poll_flush(&mut cx).is_pending(), "one element is more than the credit");
+        assert_eq!(frames.flushed.load(Ordering::Relaxed), CREDIT);
     }
 }

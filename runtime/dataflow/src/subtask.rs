@@ -36,6 +36,8 @@ const GATE: &str = "gate";
 pub enum Command {
     /// Emit the barrier of this checkpoint. Only sources act on it.
     Trigger(Barrier),
+    /// Emit the barrier of this checkpoint, and read no further. Only sources act on it.
+    Stop(CheckpointId),
     /// The checkpoint will not complete.
     Abort(CheckpointId),
     /// The checkpoint is complete; after a final one there is nothing left to do.
@@ -138,6 +140,8 @@ enum Phase {
     Processing,
     /// A source has none left; barriers still pass.
     Exhausted,
+    /// A source is to read no further: its last barrier has passed, and only its like may follow.
+    Stopped,
     /// The final barrier has passed: nothing may follow it but its like.
     Drained,
     /// Nothing is left to do.
@@ -307,6 +311,7 @@ impl Subtask {
     async fn on_event(&mut self, event: Event) -> Result<(), Error> {
         match event {
             Event::Command(Command::Trigger(barrier)) => self.on_trigger(barrier),
+            Event::Command(Command::Stop(checkpoint)) => self.on_stop(checkpoint),
             Event::Command(Command::Abort(checkpoint)) => {
                 self.on_abort(checkpoint);
                 Ok(())
@@ -315,7 +320,10 @@ impl Subtask {
             Event::Failure(error) => Err(error),
             Event::Tick => {
                 self.activity.run_until(self.machine.now());
-                self.head.chain().on_tick(self.activity.total)?;
+                // Behind a last barrier not even idleness is news: it could move event time.
+                if matches!(self.phase, Phase::Processing | Phase::Exhausted) {
+                    self.head.chain().on_tick(self.activity.total)?;
+                }
                 self.fire_due_timers()
             }
             Event::Timers(now) => self.head.chain().on_processing_time(now),
@@ -422,10 +430,25 @@ impl Subtask {
         if !is_source || is_early || barrier.checkpoint <= self.triggered {
             return Ok(());
         }
+        self.emit_barrier(barrier)
+    }
+
+    fn emit_barrier(&mut self, barrier: Barrier) -> Result<(), Error> {
         self.triggered = barrier.checkpoint;
         let (attempt, subtask, checkpoint) = (self.attempt, self.id, barrier.checkpoint);
         self.machine.observe(|| RuntimeEvent::BarrierEmitted { attempt, subtask, checkpoint });
         self.take_snapshot(barrier)
+    }
+
+    /// A source emits its last barrier, although it has more input. Event time stays where it is: the
+    /// input goes on when the job is started again.
+    fn on_stop(&mut self, checkpoint: CheckpointId) -> Result<(), Error> {
+        if self.alignment.is_some() || checkpoint <= self.triggered {
+            return Ok(());
+        }
+        self.emit_barrier(Barrier { checkpoint, is_final: true })?;
+        self.phase = Phase::Stopped;
+        Ok(())
     }
 
     fn on_barrier(&mut self, channel: usize, barrier: Barrier) -> Result<(), Error> {

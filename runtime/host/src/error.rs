@@ -23,6 +23,29 @@ pub enum HostError {
         source: io::Error,
     },
 
+    /// The machine would listen where strangers can connect, and could not tell them apart.
+    #[error("listening on {bind} needs a shared secret: whoever reaches it could take part")]
+    Unprotected {
+        /// The address that is not loopback.
+        bind: IpAddr,
+    },
+
+    /// The secret cannot be used.
+    #[error("the secret in {}: {reason}", path.display())]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The signals that ask a process to stop cannot be heard.
+    #[error("listening to the signals of the system")]
+    Signals {
+        /// What the operating system said.
+        source: io::Error,
+    },
+
     /// The machine would listen everywhere, and other nodes would not know where.
     #[error("listening on {bind} needs an advertised address that other nodes can reach")]
     Unreachable {

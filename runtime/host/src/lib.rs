@@ -10,6 +10,8 @@
 
 mod error;
 mod machine;
+mod secret;
+mod signal;
 
 mod clock;
 mod disk;
@@ -20,3 +22,5 @@ mod tasks;
 
 pub use error::HostError;
 pub use machine::{HostOptions, machine, machine_observed};
+pub use secret::Secret;
+pub use signal::StopSignals;

@@ -10,12 +10,12 @@ use std::{
 use floodmark_platform::{Machine, Observation, Observe};
 use tokio::runtime::Handle;
 
-use crate::{HostError, object_store::Directories};
+use crate::{HostError, Secret, object_store::Directories};
 
 /// Where a machine keeps its things and where it can be reached.
 ///
 /// There is no `Default`: two processes that guess the same directory destroy each other's disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct HostOptions {
     /// The directory that keys of the object store are relative to. All nodes of a cluster see the
     /// same one. Created if missing; its path is valid UTF-8.
@@ -27,12 +27,22 @@ pub struct HostOptions {
     pub disk: PathBuf,
 
     /// The address of this machine to listen on; `None` means loopback, so that nobody outside
-    /// this machine can connect unless the user wants it. Connections carry no authentication.
+    /// this machine can connect unless the user wants it. Any other needs a secret.
     pub bind: Option<IpAddr>,
 
     /// The address told to other nodes; `None` means the one listened on. Needed when that one
     /// stands for all addresses of the machine, or is behind a translation of addresses.
     pub advertised: Option<IpAddr>,
+
+    /// What every node of the cluster knows and nobody else. With it, both ends of every connection
+    /// prove that they know it before anything else is said. Connections are not encrypted, with
+    /// or without.
+    pub secret: Option<Secret>,
+
+    /// The most bytes that objects below `root` may take, all together; a write beyond that fails as
+    /// on a full disk. `None`: as many as there is room for. Counted anew by every write, which costs
+    /// a look at every file.
+    pub store_size_max: Option<u64>,
 }
 
 /// Creates the real machine, which nobody observes.
@@ -63,6 +73,8 @@ pub struct HostOptions {
 ///         disk: directory.join("node"),
 ///         bind: None,
 ///         advertised: None,
+///         secret: None,
+///         store_size_max: None,
 ///     })?;
 ///     machine.sleep(Duration::from_millis(1)).await;
 ///     assert!(Duration::from_millis(1) <= machine.now());
@@ -99,6 +111,8 @@ pub(crate) struct Host {
     pub(crate) bind: IpAddr,
     /// The address told to other nodes.
     pub(crate) advertised: IpAddr,
+    /// What peers must know.
+    pub(crate) secret: Option<Secret>,
     /// The object store.
     pub(crate) directories: Directories,
     /// The private directory.
@@ -117,12 +131,16 @@ impl Host {
         if advertised.is_unspecified() {
             return Err(HostError::Unreachable { bind });
         }
+        if !bind.is_loopback() && options.secret.is_none() {
+            return Err(HostError::Unprotected { bind });
+        }
 
         let root = create_directory(&options.root)?;
         let disk = create_directory(&options.disk)?;
-        let directories = Directories::new(&root)
+        let directories = Directories::new(&root, options.store_size_max)
             .map_err(|source| HostError::Directory { path: root, source })?;
-        Ok(Self { runtime, started: Instant::now(), bind, advertised, directories, disk, listener })
+        let (started, secret) = (Instant::now(), options.secret);
+        Ok(Self { runtime, started, bind, advertised, secret, directories, disk, listener })
     }
 
     /// Runs `work`, which may block, where it holds up no task. It also finishes if the caller
@@ -168,6 +186,8 @@ pub(crate) mod tests {
             disk: directory.join("disk"),
             bind: None,
             advertised: None,
+            secret: None,
+            store_size_max: None,
         }
     }
 
@@ -239,6 +259,16 @@ pub(crate) mod tests {
         assert!(matches!(refused, HostError::Unreachable { .. }));
 
         let advertised = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
-        assert!(machine(HostOptions { advertised, ..options }).is_ok());
+        let secret = Some(Secret::from_bytes(b"0123456789abcdef").unwrap());
+        assert!(machine(HostOptions { advertised, secret, ..options }).is_ok());
+    }
+
+    #[tokio::test]
+    async fn without_a_secret_only_this_machine_can_connect() {
+        let directory = tempfile::tempdir().unwrap();
+        let bind = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+        let options = HostOptions { bind, ..options_in(directory.path()) };
+        let refused = machine(options).err().unwrap();
+        assert!(matches!(refused, HostError::Unprotected { .. }), "{refused}");
     }
 }

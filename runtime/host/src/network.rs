@@ -19,6 +19,11 @@
 //!
 //! What was sent shortly before an end closes may be lost if that end had frames left to read: TCP
 //! then resets the connection. Whoever needs certainty is acknowledged first.
+//!
+//! In a cluster with a secret, the frames follow a handshake (`handshake`).
+
+mod handshake;
+mod port;
 
 use std::{
     io::{self, IoSlice},
@@ -39,7 +44,8 @@ use tokio::{
     },
 };
 
-use crate::machine::Host;
+use self::port::TcpPort;
+use crate::{Secret, machine::Host};
 
 /// The largest payload of a frame, in bytes.
 const FRAME_SIZE_MAX: usize = 64 << 20;
@@ -59,53 +65,31 @@ const READ_SIZE_MIN: usize = 4 << 10;
 // The header holds every size.
 const _: () = assert!(FRAME_SIZE_MAX <= u32::MAX as usize);
 const _: () = assert!(READ_SIZE_MIN <= READ_SIZE);
+// A handshake that nobody answers is not taken for a frame.
+const _: () = assert!(FRAME_SIZE_MAX < u32::from_le_bytes(handshake::MAGIC) as usize);
 
 impl Network for Host {
     fn listen(&self, port: u16) -> BoxFuture<io::Result<Box<dyn Listener>>> {
         let bind = SocketAddr::new(self.bind, port);
-        let advertised = self.advertised;
+        let (advertised, secret) = (self.advertised, self.secret.clone());
         Box::pin(async move {
             let listener = TcpListener::bind(bind)
                 .await
                 .map_err(|error| named(&error, format_args!("listening on {bind}")))?;
             let port = listener.local_addr()?.port();
             let address = Address(SocketAddr::new(advertised, port).to_string());
-            Ok(Box::new(TcpPort { listener, address }) as Box<dyn Listener>)
+            Ok(Box::new(TcpPort::new(listener, address, secret)) as Box<dyn Listener>)
         })
     }
 
     /// Also takes a host's name in place of its number, and asks the system for the number.
     fn connect(&self, to: &Address) -> BoxFuture<io::Result<Connection>> {
-        let to = to.clone();
+        let (to, secret) = (to.clone(), self.secret.clone());
         Box::pin(async move {
-            let stream = TcpStream::connect(&to.0).await;
-            stream
-                .and_then(connection)
+            open(&to, secret.as_ref())
+                .await
                 .map_err(|error| named(&error, format_args!("connecting to {to}")))
         })
-    }
-}
-
-/// A port on which we listen.
-struct TcpPort {
-    listener: TcpListener,
-    address: Address,
-}
-
-impl Listener for TcpPort {
-    fn address(&self) -> Address {
-        self.address.clone()
-    }
-
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Connection>> {
-        loop {
-            let accepted = ready!(self.listener.poll_accept(cx));
-            // A peer that gave up while it waited says nothing about the port.
-            match accepted.and_then(|(stream, _)| connection(stream)) {
-                Err(error) if is_peer_gone(&error) => {}
-                result => return Poll::Ready(result),
-            }
-        }
     }
 }
 
@@ -207,6 +191,10 @@ impl TcpReceiver {
     /// Takes the frame at the front, if it is complete.
     fn take_frame(&mut self) -> io::Result<Option<Bytes>> {
         let Some(size) = self.announced() else { return Ok(None) };
+        if self.buffer.starts_with(&handshake::MAGIC) {
+            let reason = "the peer demands a shared secret, and this process has none";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
+        }
         if FRAME_SIZE_MAX < size {
             return Err(oversize(size));
         }
@@ -263,6 +251,16 @@ impl FrameReceiver for TcpReceiver {
     }
 }
 
+/// Connects, and proves that we belong to the cluster if there is a secret.
+async fn open(to: &Address, secret: Option<&Secret>) -> io::Result<Connection> {
+    let stream = TcpStream::connect(&to.0).await?;
+    stream.set_nodelay(true)?;
+    connection(match secret {
+        Some(secret) => handshake::ask_in(stream, secret).await?,
+        None => stream,
+    })
+}
+
 /// Makes a connection of a stream. Frames leave at once: the runtime decides when to flush.
 fn connection(stream: TcpStream) -> io::Result<Connection> {
     stream.set_nodelay(true)?;
@@ -271,16 +269,6 @@ fn connection(stream: TcpStream) -> io::Result<Connection> {
         sender: Box::new(TcpSender::new(write)),
         receiver: Box::new(TcpReceiver::new(read)),
     })
-}
-
-/// Returns whether an error of accepting is about one peer and not about the port.
-fn is_peer_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::NotConnected
-    )
 }
 
 fn oversize(size: usize) -> io::Error {

@@ -18,6 +18,8 @@
 //! - An operation that succeeded survives a loss of power, removals included.
 //! - A write is reported as failed only if its value never became visible; otherwise it is in doubt.
 
+mod quota;
+
 use std::{
     error::Error as _,
     io,
@@ -33,6 +35,7 @@ use object_store::{
     local::LocalFileSystem, path::Path,
 };
 
+use self::quota::Quota;
 use crate::{disk::sync_directory, machine::Host};
 
 /// The directories that keys lead to.
@@ -44,11 +47,14 @@ pub(crate) struct Directories {
     below_root: LocalFileSystem,
     /// Reaches absolute keys.
     everywhere: LocalFileSystem,
+    /// The most that objects below the root may take, if there is a limit.
+    quota: Option<Quota>,
 }
 
 impl Directories {
-    /// Creates the store whose relative keys lie below `root`, a directory.
-    pub(crate) fn new(root: &FilePath) -> io::Result<Self> {
+    /// Creates the store whose relative keys lie below `root`, a directory. What lies there may take
+    /// `size_max` bytes, if that is given.
+    pub(crate) fn new(root: &FilePath, size_max: Option<u64>) -> io::Result<Self> {
         if root.to_str().is_none() {
             let reason = "the path is not valid UTF-8";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
@@ -58,6 +64,7 @@ impl Directories {
             root: root.to_owned(),
             below_root: below_root.with_fsync(true),
             everywhere: LocalFileSystem::new().with_fsync(true),
+            quota: size_max.map(|size_max| Quota::new(root, size_max)),
         })
     }
 
@@ -93,13 +100,11 @@ impl Directories {
 
 impl ObjectStore for Host {
     fn put_if_absent(&self, key: &str, value: Bytes) -> BoxFuture<Result<(), StoreError>> {
-        let object = self.directories.object(key);
-        Box::pin(async move { object?.put(value, PutMode::Create).await })
+        self.put_in_mode(key, value, PutMode::Create)
     }
 
     fn put(&self, key: &str, value: Bytes) -> BoxFuture<Result<(), StoreError>> {
-        let object = self.directories.object(key);
-        Box::pin(async move { object?.put(value, PutMode::Overwrite).await })
+        self.put_in_mode(key, value, PutMode::Overwrite)
     }
 
     fn get(&self, key: &str) -> BoxFuture<Result<Bytes, StoreError>> {
@@ -128,6 +133,30 @@ impl ObjectStore for Host {
             let synced = runtime.spawn_blocking(move || object.sync_parent()).await;
             let synced = synced.unwrap_or_else(|gone| Err(io::Error::other(gone)));
             synced.map_err(|error| StoreError::InDoubt { key, reason: error.to_string() })
+        })
+    }
+}
+
+impl Host {
+    /// Stores an object, unless that is more than there is room for.
+    fn put_in_mode(
+        &self,
+        key: &str,
+        value: Bytes,
+        mode: PutMode,
+    ) -> BoxFuture<Result<(), StoreError>> {
+        let object = self.directories.object(key);
+        let (quota, runtime) = (self.directories.quota.clone(), self.runtime.clone());
+        Box::pin(async move {
+            let object = object?;
+            if let Some(quota) = quota {
+                let (key, size) = (object.key.clone(), value.len() as u64);
+                let path = object.store.path_to_filesystem(&object.path);
+                let checked = runtime.spawn_blocking(move || quota.check(path.ok(), size)).await;
+                let checked = checked.unwrap_or_else(|gone| Err(gone.to_string()));
+                checked.map_err(|reason| StoreError::Failed { key, reason })?;
+            }
+            object.put(value, mode).await
         })
     }
 }

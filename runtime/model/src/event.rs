@@ -58,6 +58,8 @@ pub enum RuntimeEvent {
     WorkerRegistered { worker: WorkerId },
     /// A worker was silent for too long, or its connection broke.
     WorkerLost { worker: WorkerId },
+    /// A worker went down on request.
+    WorkerLeft { worker: WorkerId },
     /// The coordinator deploys the job.
     AttemptStarted { attempt: Attempt, restored: Option<CheckpointId> },
     /// All subtasks of the attempt run.
@@ -66,6 +68,10 @@ pub enum RuntimeEvent {
     AttemptFailed { attempt: Attempt, reason: String },
     /// The job is over.
     JobEnded { failure: Option<String> },
+    /// The checkpoint that begins is the one with which the job stops: sources read no further.
+    JobStopping { attempt: Attempt, checkpoint: CheckpointId },
+    /// The job was stopped on request: when it is started again, it goes on from the checkpoint.
+    JobStopped { checkpoint: Option<CheckpointId> },
 
     /// A checkpoint began.
     CheckpointTriggered { attempt: Attempt, checkpoint: CheckpointId, is_final: bool },
@@ -275,10 +281,13 @@ impl From<&RuntimeEvent> for &'static str {
             RuntimeEvent::SteppedDown { .. } => "stepped_down",
             RuntimeEvent::WorkerRegistered { .. } => "worker_registered",
             RuntimeEvent::WorkerLost { .. } => "worker_lost",
+            RuntimeEvent::WorkerLeft { .. } => "worker_left",
             RuntimeEvent::AttemptStarted { .. } => "attempt_started",
             RuntimeEvent::AttemptRunning { .. } => "attempt_running",
             RuntimeEvent::AttemptFailed { .. } => "attempt_failed",
             RuntimeEvent::JobEnded { .. } => "job_ended",
+            RuntimeEvent::JobStopping { .. } => "job_stopping",
+            RuntimeEvent::JobStopped { .. } => "job_stopped",
             RuntimeEvent::CheckpointTriggered { .. } => "checkpoint_triggered",
             RuntimeEvent::BarrierEmitted { .. } => "barrier_emitted",
             RuntimeEvent::BarrierArrived { .. } => "barrier_arrived",
@@ -351,6 +360,7 @@ impl fmt::Display for RuntimeEvent {
             Self::SteppedDown { held, current } => write!(f, "{held} ends: {current} rules"),
             Self::WorkerRegistered { worker } => write!(f, "{worker} registered"),
             Self::WorkerLost { worker } => write!(f, "{worker} is lost"),
+            Self::WorkerLeft { worker } => write!(f, "{worker} has left"),
             Self::AttemptStarted { attempt, restored } => {
                 write!(f, "{attempt} begins from {}", from(*restored))
             }
@@ -358,6 +368,12 @@ impl fmt::Display for RuntimeEvent {
             Self::AttemptFailed { attempt, reason } => write!(f, "{attempt} failed: {reason}"),
             Self::JobEnded { failure: None } => f.write_str("the job has finished"),
             Self::JobEnded { failure: Some(reason) } => write!(f, "the job has failed: {reason}"),
+            Self::JobStopping { checkpoint, .. } => {
+                write!(f, "the job is to stop with {checkpoint}")
+            }
+            Self::JobStopped { checkpoint } => {
+                write!(f, "the job is stopped, to go on from {}", from(*checkpoint))
+            }
             Self::CheckpointTriggered { attempt, checkpoint, is_final } => {
                 let last = if *is_final { ", the last one," } else { "" };
                 write!(f, "{checkpoint}{last} begins in {attempt}")

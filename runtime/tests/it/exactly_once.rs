@@ -363,6 +363,28 @@ async fn a_cancelled_job_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_job_has_committed_what_it_has_processed() {
+    const COUNT: u64 = 2_000;
+    let folder = Folder::new();
+
+    let env = folder.checkpointed().parallelism(3);
+    let unbounded = Gated { count: u64::MAX, gate_at: COUNT / 2, gate: Gate::Closed };
+    connect_digits(&env, &folder, unbounded, &Arc::default());
+    let job = env.execute("job").await.unwrap();
+    until(|| !folder.lines("output").is_empty()).await;
+    job.stop(20 * SECOND).await.unwrap();
+    let committed = folder.lines("output").len() as u64;
+
+    let env = folder.checkpointed().parallelism(3);
+    let bounded = Gated { count: COUNT, gate_at: COUNT, gate: Gate::Closed };
+    let visited = Arc::default();
+    connect_digits(&env, &folder, bounded, &visited);
+    run(&env).await.unwrap();
+    assert_eq!(folder.lines("output"), digits_seen(COUNT));
+    assert_eq!(visited.load(Ordering::Relaxed), COUNT - committed, "nothing is processed again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_has_finished_has_nothing_left_to_do() {
     let folder = Folder::new();
     for _ in 0..2 {

@@ -61,6 +61,11 @@ pub enum ToCoordinator {
         /// Why.
         reason: String,
     },
+    /// Going down on request. What it ran is over, and nobody needs to wait for its silence.
+    Leave {
+        /// Who.
+        worker: WorkerId,
+    },
 }
 
 /// What the coordinator tells a worker.
@@ -107,6 +112,19 @@ pub enum ToWorker {
     Cancel {
         /// The newest attempt to stop.
         attempt: Attempt,
+    },
+    /// Emit the barrier of `checkpoint`, if you are a source, and read no further: it is the last one
+    /// of the attempt, although there is more input.
+    Stop {
+        /// The attempt it is for.
+        attempt: Attempt,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+    },
+    /// The job is over, and no other coordinator follows: nothing is left to do here.
+    End {
+        /// The reign that ends.
+        term: Term,
     },
 }
 
@@ -162,6 +180,7 @@ impl ToCoordinator {
             Self::Register { .. } => "registration",
             Self::Heartbeat { .. } => "heartbeat",
             Self::Acknowledge { .. } | Self::Decline { .. } => "acknowledgement",
+            Self::Leave { .. } => "farewell",
         }
     }
 }
@@ -178,9 +197,10 @@ impl ToWorker {
             Self::Registered { .. } => "registration",
             Self::Heartbeat { .. } => "heartbeat",
             Self::Deploy(_) | Self::Cancel { .. } => "deployment",
-            Self::Trigger { .. } => "trigger",
+            Self::Trigger { .. } | Self::Stop { .. } => "trigger",
             Self::Abort { .. } => "abort",
             Self::Notify { .. } => "notification",
+            Self::End { .. } => "farewell",
         }
     }
 }

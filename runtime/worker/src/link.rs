@@ -1,6 +1,6 @@
 //! The connection to the coordinator: opened, watched, and opened again for ever.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use floodmark_model::ClusterConfig;
 use floodmark_platform::{Address, Connection, Frame, FrameKind, Machine, TaskHandle};
@@ -40,6 +40,7 @@ impl Link {
             machine: machine.clone(),
             addresses,
             next: 0,
+            told: BTreeSet::new(),
             cluster,
             queue,
             events: event_sender,
@@ -53,6 +54,17 @@ impl Link {
             tracing::debug!(%error, "a message to the coordinator is dropped");
         }
     }
+
+    /// Waits until everything that was sent is with the network, or until there is no connection.
+    pub(crate) async fn drain(self) {
+        let Self { messages, mut events, _task } = self;
+        drop(messages);
+        while let Some(event) = events.recv().await {
+            if matches!(event, LinkEvent::Lost) {
+                return;
+            }
+        }
+    }
 }
 
 /// The task behind the link.
@@ -61,6 +73,8 @@ struct Keeper {
     addresses: Vec<Address>,
     /// The address that is tried next.
     next: usize,
+    /// Why there is no connection, as far as that was logged.
+    told: BTreeSet<String>,
     cluster: ClusterConfig,
     queue: mpsc::Receiver<ToCoordinator>,
     events: mpsc::UnboundedSender<LinkEvent>,
@@ -88,7 +102,21 @@ impl Keeper {
         let address = &self.addresses[self.next % self.addresses.len()];
         self.next += 1;
         let connecting = self.machine.network().connect(address);
-        self.machine.timeout(self.cluster.heartbeat_timeout, connecting).await?.ok()
+        let reason = match self.machine.timeout(self.cluster.heartbeat_timeout, connecting).await {
+            Some(Ok(connection)) => {
+                tracing::debug!(%address, "connected to a coordinator");
+                self.told.clear();
+                return Some(connection);
+            }
+            Some(Err(error)) => error.to_string(),
+            None => format!("connecting to {address}: no answer"),
+        };
+        // The same reason, ten times a second, says nothing more.
+        if !self.told.contains(&reason) {
+            tracing::warn!(%reason, "there is no coordinator; trying on");
+            self.told.insert(reason);
+        }
+        None
     }
 
     /// Passes messages in both directions until the connection breaks or falls silent.

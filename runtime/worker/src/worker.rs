@@ -51,8 +51,12 @@ pub struct WorkerOptions {
     pub local_copies: LocalCopies,
 }
 
-/// Runs a worker for the job of `program`. Ends only by an error; dropping the future stops it and
-/// everything it runs.
+/// Longest wait for the farewell to be sent.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Runs a worker for the job of `program`, until a coordinator says that the job is over, or until
+/// `leave` completes: then it says farewell and stops whatever it runs. Dropping the future stops it
+/// without a word.
 ///
 /// # Errors
 ///
@@ -61,6 +65,7 @@ pub async fn run(
     machine: Machine,
     program: Arc<dyn Program>,
     options: WorkerOptions,
+    leave: BoxFuture<()>,
 ) -> Result<(), Error> {
     assert!(0 < options.slot_count);
     assert!(!options.coordinators.is_empty());
@@ -79,6 +84,8 @@ pub async fn run(
         deployed: Attempt::default(),
         running: BTreeMap::new(),
         is_registered: false,
+        is_over: false,
+        leave,
         switchboard: Switchboard::new(),
         graph: ExecutionGraph::new(program.graph().clone()),
         copies: match options.local_copies {
@@ -116,6 +123,10 @@ struct Worker {
     /// The subtasks of `newest`.
     running: BTreeMap<SubtaskId, Running>,
     is_registered: bool,
+    /// Whether there is nothing left to do here.
+    is_over: bool,
+    /// Completes when the worker is to leave.
+    leave: BoxFuture<()>,
     switchboard: Switchboard<Connection, oneshot::Sender<Connection>>,
     graph: ExecutionGraph,
     /// The copies of snapshots on this worker's disk, if there are to be any.
@@ -149,10 +160,30 @@ enum Event {
 
 impl Worker {
     async fn serve(mut self) -> Result<(), Error> {
-        loop {
-            let event = poll_fn(|cx| self.poll_event(cx)).await;
+        while !self.is_over {
+            let Some(event) = poll_fn(|cx| self.poll_next(cx)).await else {
+                return self.say_farewell().await;
+            };
             self.on_event(event);
         }
+        Ok(())
+    }
+
+    /// Tells the coordinator, so that it need not wait for a silence, and then lets go of everything.
+    async fn say_farewell(self) -> Result<(), Error> {
+        tracing::info!(worker = %self.id, "leaving");
+        self.link.send(ToCoordinator::Leave { worker: self.id });
+        // Who cannot be reached finds out by itself.
+        let _ = self.machine.timeout(FAREWELL_TIMEOUT, self.link.drain()).await;
+        Ok(())
+    }
+
+    /// Returns what comes next; `None` when the worker is to leave.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        if self.leave.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        self.poll_event(cx).map(Some)
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
@@ -183,6 +214,9 @@ impl Worker {
             Event::Link(LinkEvent::Connected) => self.register(),
             Event::Link(LinkEvent::Lost) => {
                 // The coordinator takes our subtasks for lost as well.
+                if self.is_registered {
+                    tracing::warn!(worker = %self.id, "the coordinator is lost");
+                }
                 self.is_registered = false;
                 if !planted!(ZombieCommits) {
                     self.stop();
@@ -236,6 +270,9 @@ impl Worker {
         match message {
             ToWorker::Registered { term } => {
                 if self.newest.term <= term {
+                    if !self.is_registered {
+                        tracing::info!(worker = %self.id, %term, "registered");
+                    }
                     self.is_registered = true;
                     self.heartbeat();
                 } else {
@@ -254,6 +291,14 @@ impl Worker {
                 self.discard_copies(attempt, checkpoint);
                 self.command(attempt, Command::Complete(Barrier { checkpoint, is_final }));
             }
+            ToWorker::Stop { attempt, checkpoint } => {
+                self.command(attempt, Command::Stop(checkpoint));
+            }
+            ToWorker::End { term } if self.newest.term <= term => {
+                tracing::info!(worker = %self.id, %term, "the job is over");
+                self.is_over = true;
+            }
+            ToWorker::End { term } => self.refuse(Attempt { term, number: 0 }),
             ToWorker::Cancel { attempt } => {
                 if self.newest <= attempt {
                     self.on_attempt(attempt);
@@ -314,6 +359,8 @@ impl Worker {
             self.newest = attempt;
         }
         self.deployed = attempt;
+        let subtask_count = subtasks.len();
+        tracing::info!(worker = %self.id, %attempt, ?restored, subtask_count, "deployed");
         self.discard_copies(attempt, restored.unwrap_or_default());
         let locations: BTreeMap<_, _> = locations.into_iter().collect();
         let mut local_inputs = BTreeMap::new();
@@ -412,6 +459,10 @@ impl Worker {
             Ok(Err(error)) => SubtaskStatus::Failed { reason: error.to_string() },
             Err(error) => SubtaskStatus::Failed { reason: error.to_string() },
         };
+        if let SubtaskStatus::Failed { reason } = &status {
+            let attempt = self.newest;
+            tracing::warn!(worker = %self.id, %attempt, %subtask, %reason, "a subtask has failed");
+        }
         self.set_status(subtask, status);
     }
 

@@ -49,6 +49,7 @@ static STANDARD: Scenario = Scenario {
     finishes_within: Duration::from_secs(60),
     checkpoints: |drawn| CheckpointConfig { interval: Duration::from_millis(300), ..drawn },
     standby_after: None,
+    stops_after: None,
 };
 
 /// How fast the standard scenario runs.

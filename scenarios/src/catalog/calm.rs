@@ -23,4 +23,5 @@ pub const SCENARIO: Scenario = Scenario {
     finishes_within: Duration::from_secs(30),
     checkpoints: |drawn| drawn,
     standby_after: None,
+    stops_after: None,
 };

@@ -51,4 +51,5 @@ pub const SCENARIO: Scenario = Scenario {
     finishes_within: Duration::from_secs(60),
     checkpoints: |drawn| drawn,
     standby_after: None,
+    stops_after: None,
 };

@@ -36,4 +36,5 @@ pub const SCENARIO: Scenario = Scenario {
     finishes_within: Duration::from_secs(60),
     checkpoints: |drawn| drawn,
     standby_after: Some(|seed| Draw::new(seed).millis("standby", 300, 3_500)),
+    stops_after: None,
 };

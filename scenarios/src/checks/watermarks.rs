@@ -36,6 +36,8 @@ pub struct Watermarks {
     snapshots: BTreeMap<(CheckpointId, SubtaskId), State>,
     /// The event time at which operators begin, of subtasks that have not told that they run.
     opened: BTreeMap<SubtaskId, (Attempt, Vec<(String, Timestamp)>)>,
+    /// The attempt that is over although event time is not, because the job is to stop.
+    stopping: Option<Attempt>,
 }
 
 /// How far a lane has come, and whether it is idle.
@@ -108,8 +110,14 @@ impl State {
 impl Watermarks {
     /// Creates the check.
     pub fn new(job: &JobGraph, names: Names) -> Self {
-        let (job, subtasks) = (job.clone(), BTreeMap::new());
-        Self { names, job, subtasks, snapshots: BTreeMap::new(), opened: BTreeMap::new() }
+        Self {
+            names,
+            job: job.clone(),
+            subtasks: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
+            opened: BTreeMap::new(),
+            stopping: None,
+        }
     }
 
     fn new_state(&self, attempt: Attempt, subtask: SubtaskId) -> State {
@@ -405,6 +413,9 @@ impl Watermarks {
     }
 
     fn on_finished(&mut self, attempt: Attempt, subtask: SubtaskId) -> Result<(), String> {
+        if self.stopping == Some(attempt) {
+            return Ok(());
+        }
         let name = self.names.of(subtask);
         match self.state(attempt, subtask) {
             Some(state) if !state.channels.is_empty() && state.watermark < Timestamp::MAX => {
@@ -500,6 +511,10 @@ impl Check for Watermarks {
             }
             RuntimeEvent::SubtaskFinished { attempt, subtask } => {
                 self.on_finished(*attempt, *subtask)
+            }
+            RuntimeEvent::JobStopping { attempt, .. } => {
+                self.stopping = Some(*attempt);
+                Ok(())
             }
             _ => Ok(()),
         }

@@ -182,6 +182,11 @@ impl Reader<'_> {
                 // Where it matters, an attempt fails of it.
                 self.tell(at, 25, Topic::Alone, text);
             }
+            RuntimeEvent::WorkerLeft { .. }
+            | RuntimeEvent::JobStopping { .. }
+            | RuntimeEvent::JobStopped { .. } => {
+                self.tell(at, 55, Topic::Alone, event.to_string());
+            }
             RuntimeEvent::AttemptStarted { attempt, restored } => {
                 self.on_started(at, *attempt, *restored);
             }

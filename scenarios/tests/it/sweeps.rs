@@ -69,6 +69,9 @@ sweeps! {
     zombie_cleanup
     coordinator_crash
     two_coordinators
+    stop_and_resume
+    late_uploads
+    lost_abort
     blackout
     local_recovery
     partition

@@ -1,10 +1,14 @@
 //! From attempt to attempt: deployment, progress, failure and the end of the job.
 
+use std::time::Duration;
+
 use floodmark_model::{Attempt, RuntimeEvent, WorkerId};
 use floodmark_wire::{Deployment, Manifest, StoredFile, ToWorker};
 
 use super::{Command, Coordinator, Ending, Phase};
-use crate::{JobStatus, attempt::DeployedAttempt, failover::Verdict, membership::Lost};
+use crate::{
+    JobStatus, attempt::DeployedAttempt, checkpoints::Purpose, failover::Verdict, membership::Lost,
+};
 
 impl Coordinator {
     /// Begins the next attempt when there is nothing more to wait for.
@@ -72,7 +76,7 @@ impl Coordinator {
         self.send(worker, ToWorker::Deploy(deployment));
     }
 
-    fn newest_manifest(&self) -> Option<&Manifest> {
+    pub(super) fn newest_manifest(&self) -> Option<&Manifest> {
         self.ledger.as_ref()?.retention.newest()
     }
 
@@ -85,9 +89,13 @@ impl Coordinator {
             if is_exhausted {
                 ledger.checkpoints.on_exhausted(self.now);
             }
-            if is_finished && ledger.checkpoints.completed_final().is_none() {
-                // What the sinks prepared since the last checkpoint was never committed.
-                return self.fail_attempt("all ended before a final checkpoint".to_owned());
+            match ledger.checkpoints.completed_last() {
+                Some((_, Purpose::Stop)) if is_finished => return self.stop_here(),
+                None if is_finished => {
+                    // What the sinks prepared since the last checkpoint was never committed.
+                    return self.fail_attempt("all ended before a final checkpoint".to_owned());
+                }
+                Some(_) | None => {}
             }
         }
         if is_finished {
@@ -135,35 +143,66 @@ impl Coordinator {
     pub(super) fn on_lost(&mut self, lost: Lost) {
         let Some(worker) = lost.worker else { return };
         self.observe(RuntimeEvent::WorkerLost { worker });
-        let deployed = self.deployed();
-        let mut placement = deployed.into_iter().flat_map(DeployedAttempt::placement);
-        if let Some((subtask, _)) = placement.find(|(_, one)| *one == worker) {
-            let name = self.name_of(subtask);
-            drop(placement);
+        if let Some(name) = self.first_subtask_of(worker) {
             self.fail_attempt(format!("{name}: {worker} is lost"));
         }
     }
 
+    /// Answers the farewell of a worker. It is no failure, so it uses up no restart.
+    pub(super) fn on_left(&mut self, lost: Lost) {
+        let Some(worker) = lost.worker else { return };
+        self.observe(RuntimeEvent::WorkerLeft { worker });
+        if let Some(name) = self.first_subtask_of(worker) {
+            let reason = format!("{name}: {worker} has left");
+            if self.end_attempt(&reason) {
+                self.restart(Duration::ZERO, reason);
+            }
+        }
+    }
+
+    /// Returns a subtask that runs on `worker`, as users know it.
+    fn first_subtask_of(&self, worker: WorkerId) -> Option<String> {
+        let mut placement = self.deployed()?.placement();
+        let (subtask, _) = placement.find(|(_, one)| *one == worker)?;
+        Some(self.name_of(subtask))
+    }
+
     /// Ends the attempt, if there is one, and decides what follows.
     pub(super) fn fail_attempt(&mut self, reason: String) {
-        let Some(attempt) = self.deployed().map(DeployedAttempt::attempt) else { return };
-        self.observe(RuntimeEvent::AttemptFailed { attempt, reason: reason.clone() });
+        if !self.end_attempt(&reason) {
+            return;
+        }
+        match self.restarts.on_failure() {
+            Verdict::Restart { delay } => self.restart(delay, reason),
+            Verdict::GiveUp => {
+                self.observe(RuntimeEvent::JobEnded { failure: Some(reason.clone()) });
+                self.end(Ending::Failed { reason });
+            }
+        }
+    }
+
+    /// Lets the next attempt follow after a pause.
+    fn restart(&mut self, delay: Duration, reason: String) {
+        self.phase = Phase::Pausing { until: self.now + delay };
+        self.commands.push(Command::Report(JobStatus::Restarting { reason }));
+    }
+
+    /// Ends the attempt, and returns whether there was one that another must follow.
+    fn end_attempt(&mut self, reason: &str) -> bool {
+        let Some(attempt) = self.deployed().map(DeployedAttempt::attempt) else { return false };
+        let reason = reason.to_owned();
+        self.observe(RuntimeEvent::AttemptFailed { attempt, reason });
         self.cancel_everywhere();
         let aborted = self.ledger.as_mut().and_then(|ledger| ledger.checkpoints.stop());
         if let Some(checkpoint) = aborted {
             let reason = "the attempt failed".to_owned();
             self.observe(RuntimeEvent::CheckpointAborted { attempt, checkpoint, reason });
         }
-        match self.restarts.on_failure() {
-            Verdict::Restart { delay } => {
-                self.phase = Phase::Pausing { until: self.now + delay };
-                self.commands.push(Command::Report(JobStatus::Restarting { reason }));
-            }
-            Verdict::GiveUp => {
-                self.observe(RuntimeEvent::JobEnded { failure: Some(reason.clone()) });
-                self.end(Ending::Failed { reason });
-            }
+        if self.stop_by.is_some() {
+            self.stop_here();
+            return false;
         }
+        true
     }
 
     /// Stops whatever runs, also on workers that take no part in the newest attempt any more.

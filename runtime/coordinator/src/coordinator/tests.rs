@@ -1,5 +1,7 @@
 //! The awkward orders of events, against the whole of the decisions.
 
+mod stopping;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
@@ -46,6 +48,10 @@ enum Do {
     /// The next slot of the log is empty, or holds the reign of a term.
     Found(Option<u64>),
     Cancel,
+    /// Stop within so many seconds.
+    Stop(u64),
+    /// The worker behind a connection says farewell.
+    Leave(u64),
 }
 
 const SOURCE_0: SubtaskId = SubtaskId { vertex: VertexId(0), index: 0 };
@@ -161,6 +167,11 @@ impl Bench {
                 self.tell(Event::Found(found))
             }
             Do::Cancel => self.tell(Event::Cancel),
+            Do::Stop(seconds) => self.tell(Event::Stop { within: Duration::from_secs(seconds) }),
+            Do::Leave(connection) => {
+                let leave = ToCoordinator::Leave { worker: WorkerId(0) };
+                self.tell(Event::Message(ConnectionId(connection), leave))
+            }
         };
         let lines: Vec<String> = commands.iter().filter_map(describe).collect();
         lines.join(", ")
@@ -213,6 +224,9 @@ fn describe(command: &Command) -> Option<String> {
         }
         Command::Send(ConnectionId(to), ToWorker::Cancel { attempt }) => {
             format!("{to}← cancel {}", attempt.number)
+        }
+        Command::Send(ConnectionId(to), ToWorker::Stop { checkpoint, .. }) => {
+            format!("{to}← stop {}", checkpoint.0)
         }
         Command::Send(ConnectionId(to), message) => format!("{to}← {}", message.label()),
         Command::Observe(RuntimeEvent::AttemptFailed { attempt, reason }) => {
@@ -418,7 +432,7 @@ fn a_used_up_restart_budget_ends_the_job() {
             - Read(5)
             - attempt_started, 1← deploy 2 None subtask 0.0 + subtask 1.0, 2← deploy 2 None subtask 0.1
             - stale_refused
-            - attempt 3.2 failed (numbers [0]: division by zero), 1← cancel 2, 2← cancel 2, job_ended, End(Failed { reason: "numbers [0]: division by zero" })
+            - attempt 3.2 failed (numbers [0]: division by zero), 1← cancel 2, 2← cancel 2, job_ended, 1← farewell, 2← farewell, End(Failed { reason: "numbers [0]: division by zero" })
             - 
         "#]],
     );
@@ -540,7 +554,7 @@ fn a_finished_job_needs_a_final_checkpoint() {
             - 1← notify 1 final, 2← notify 1 final, clean
             - 
             - 1← notify 1 final, 2← notify 1 final
-            - job_ended, 1← cancel 1, 2← cancel 1, End(Finished)
+            - job_ended, 1← cancel 1, 2← cancel 1, 1← farewell, 2← farewell, End(Finished)
             - 
         "#]],
     );
@@ -584,9 +598,9 @@ fn a_cancelled_job_ends_at_once() {
         storing(),
         vec![Do::Cancel, Do::Stored],
         expect![[r#"
-        - 1← cancel 1, 2← cancel 1, End(Cancelled)
-        - 
-    "#]],
+            - 1← cancel 1, 2← cancel 1, 1← farewell, 2← farewell, End(Cancelled)
+            - 
+        "#]],
     );
 }
 
@@ -607,7 +621,7 @@ fn without_checkpoints_a_job_is_finished_when_its_subtasks_are() {
             - worker_registered, attempt_started, 1← deploy 1 None subtask 0.0 + subtask 1.0, 2← deploy 1 None subtask 0.1
             - 
             - attempt_running
-            - job_ended, 1← cancel 1, 2← cancel 1, End(Finished)
+            - job_ended, 1← cancel 1, 2← cancel 1, 1← farewell, 2← farewell, End(Finished)
         "#]],
     );
 }

@@ -45,6 +45,7 @@ impl RuntimeEvent {
             Self::AttemptStarted { attempt, .. }
             | Self::AttemptRunning { attempt }
             | Self::AttemptFailed { attempt, .. }
+            | Self::JobStopping { attempt, .. }
             | Self::CheckpointTriggered { attempt, .. }
             | Self::BarrierEmitted { attempt, .. }
             | Self::BarrierArrived { attempt, .. }
@@ -92,7 +93,8 @@ impl RuntimeEvent {
     /// Returns the checkpoint it is about.
     pub fn checkpoint(&self) -> Option<CheckpointId> {
         match self {
-            Self::CheckpointTriggered { checkpoint, .. }
+            Self::JobStopping { checkpoint, .. }
+            | Self::CheckpointTriggered { checkpoint, .. }
             | Self::BarrierEmitted { checkpoint, .. }
             | Self::BarrierArrived { checkpoint, .. }
             | Self::AlignmentAborted { checkpoint, .. }
@@ -112,6 +114,7 @@ impl RuntimeEvent {
             Self::AttemptStarted { restored, .. }
             | Self::SubtaskStarted { restored, .. }
             | Self::SplitsAssigned { restored, .. } => *restored,
+            Self::JobStopped { checkpoint } => *checkpoint,
             _ => None,
         }
     }

@@ -311,6 +311,8 @@ fn the_other_messages_to_a_worker() {
         ToWorker::Abort { attempt, checkpoint },
         ToWorker::Notify { attempt, checkpoint, is_final: false },
         ToWorker::Cancel { attempt },
+        ToWorker::Stop { attempt, checkpoint },
+        ToWorker::End { term: Term(2) },
     ];
     let texts = messages.iter().map(|message| {
         assert_eq!(decode_to_worker(&message.encode()).as_ref(), Ok(message));
@@ -329,6 +331,10 @@ fn the_other_messages_to_a_worker() {
         05000000 02000000 00000000 03000000 07000000 01000000 00
         464d7477 01000000 10000000 00000000 18acfed4 bbda86b6
         06000000 02000000 00000000 03000000
+        464d7477 01000000 18000000 00000000 be1c9e22 111ae4d4
+        07000000 02000000 00000000 03000000 07000000 01000000
+        464d7477 01000000 0c000000 00000000 c0274a9a 7ca6a4d1
+        08000000 02000000 00000000
     "#]]
     .assert_eq(&texts.collect::<String>());
 }
@@ -356,6 +362,7 @@ fn the_other_messages_to_the_coordinator() {
             subtask: SUBTASK,
             reason: "why".to_owned(),
         },
+        ToCoordinator::Leave { worker },
     ];
     let texts = messages.iter().map(|message| {
         assert_eq!(decode_to_coordinator(&message.encode()).as_ref(), Ok(message));
@@ -371,6 +378,8 @@ fn the_other_messages_to_the_coordinator() {
         464d7463 01000000 29000000 00000000 304415be 53c4895a
         03000000 02000000 00000000 03000000 07000000 01000000 01000000 02000300
         00000000 00007768 79
+        464d7463 01000000 0c000000 00000000 e9938862 db7dd487
+        04000000 08070605 04030201
     "#]]
     .assert_eq(&texts.collect::<String>());
 }
