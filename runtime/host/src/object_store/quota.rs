@@ -54,3 +54,24 @@ fn size_of(directory: &Path) -> io::Result<u64> {
     }
     Ok(size)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_pass_the_limit_is_refused_until_there_is_room_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let quota = Quota::new(directory.path(), 10);
+        fs::create_dir(path("below")).unwrap();
+        fs::write(path("below/file"), [0; 6]).unwrap();
+        assert_eq!(quota.check(Some(path("other")), 4), Ok(()));
+        let refused = quota.check(Some(path("other")), 5).unwrap_err();
+        assert!(refused.starts_with("no room for 5 bytes: 6 of 10"), "{refused}");
+        assert_eq!(quota.check(Some("/elsewhere".into()), 5), Ok(()));
+
+        fs::remove_file(path("below/file")).unwrap();
+        assert_eq!(quota.check(Some(path("other")), 5), Ok(()));
+    }
+}
