@@ -34,7 +34,8 @@ fn happened(at: u64, node: Option<&str>, what: What) -> Happening {
 
 /// An account of a job with one source and a sink in two parts.
 fn account(happenings: Vec<Happening>) -> Account {
-    let environment = Environment::new().checkpoints(CheckpointConfig::every(millis(300)));
+    let environment =
+        Environment::new().chain_exchanges(false).checkpoints(CheckpointConfig::every(millis(300)));
     environment
         .source("numbers", Generator::new(10, |index| index))
         .key_by(|number| *number)

@@ -38,7 +38,7 @@ fn started(at: u64, node: &str, attempt: Attempt) -> Happening {
 
 /// A job with one source and one sink.
 fn account(happenings: Vec<Happening>) -> Account {
-    let environment = Environment::new().parallelism(1);
+    let environment = Environment::new().parallelism(1).chain_exchanges(false);
     environment
         .source("numbers", Generator::new(10, |index| index))
         .key_by(|number| *number)
