@@ -9,7 +9,7 @@
 //! nodes, lets the faults happen, heals everything, and waits for the job to end. Checks listen all
 //! the while; at the end the output is compared with that of a run without faults and with a naive
 //! model ([`jobs`]). [`Simulation`] does the same for a job of the user's own. [`bugs`] lists the
-//! mistakes that must not survive all this; [`bench`] measures the speed of the real thing.
+//! mistakes that must not survive all this; [`mod@bench`] measures the speed of the real thing.
 
 mod account;
 pub mod atlas;

@@ -21,6 +21,9 @@ pub struct Shape {
     pub worker_count: Option<u16>,
     /// Subtasks per operator, where the job does not fix them.
     pub parallelism: Option<u16>,
+    /// Whether operators of one subtask each run as one task, without an exchange between them.
+    #[serde(default)]
+    pub chains_exchanges: Option<bool>,
     /// The records that there are, by their place in the seed's input, in ascending order.
     pub records: Option<Vec<u64>>,
 }
@@ -79,7 +82,11 @@ pub fn run(scenario: &'static Scenario, seed: u64, options: &RunOptions) -> RunR
     let mut report = RunReport {
         scenario: scenario.name,
         seed,
-        shape: shape.clone(),
+        // A recording is not to change its meaning with what seeds draw.
+        shape: Shape {
+            chains_exchanges: shape.chains_exchanges.or(Some(scenario.chains_exchanges(seed))),
+            ..shape.clone()
+        },
         is_plain: options.is_plain,
         recording: None,
         hash: ending.hash,
@@ -113,6 +120,9 @@ fn cluster(scenario: &Scenario, seed: u64, prepared: &PreparedJob, shape: &Shape
     let mut environment = scenario.environment(seed);
     if let Some(parallelism) = shape.parallelism {
         environment = environment.parallelism(parallelism);
+    }
+    if let Some(chains_exchanges) = shape.chains_exchanges {
+        environment = environment.chain_exchanges(chains_exchanges);
     }
     (prepared.build)(&environment);
     let job = environment.build(scenario.job(seed).name);

@@ -112,6 +112,12 @@ impl Scenario {
         1 + u16::try_from(drawn).expect("below 4")
     }
 
+    /// Returns whether operators of one subtask each run as one. Mostly not: with an exchange between
+    /// them there is more that can go wrong.
+    pub(crate) fn chains_exchanges(&self, seed: u64) -> bool {
+        Draw::new(seed).percent("chained", 25)
+    }
+
     /// Returns the options of the job; the seed varies what no result may depend on.
     pub fn environment(&self, seed: u64) -> Environment {
         let draw = Draw::new(seed);
@@ -124,8 +130,7 @@ impl Scenario {
             .parallelism(self.parallelism(seed))
             .key_groups(16)
             .batch_size(batch_size)
-            // With its exchanges there is more that can go wrong.
-            .chain_exchanges(draw.percent("chained", 25))
+            .chain_exchanges(self.chains_exchanges(seed))
             .storage("checkpoints")
     }
 }
