@@ -262,31 +262,29 @@ where
                 break;
             }
             let is_last = forgotten_at <= watermark;
-            for group in windows.range().iter() {
-                let is_due = windows.fired(group) < fires_at;
-                let table = windows.table_mut(position);
-                if watch.is_watched() {
-                    for (key, _) in table.group(group) {
-                        let owner = (key.clone(), start);
-                        let mut fire =
-                            |time| watch.on_fire(TimeDomain::Event, (time, watermark), &owner);
-                        if is_due {
-                            fire(fires_at);
-                        }
-                        if is_last && !(is_due && forgotten_at == fires_at) {
-                            fire(forgotten_at);
-                        }
+            let (table, fired) = windows.window_mut(position);
+            if watch.is_watched() {
+                for (key, _) in table.iter() {
+                    let (is_due, owner) = (fired.of(key) < fires_at, (key.clone(), start));
+                    let mut fire =
+                        |time| watch.on_fire(TimeDomain::Event, (time, watermark), &owner);
+                    if is_due {
+                        fire(fires_at);
+                    }
+                    if is_last && !(is_due && forgotten_at == fires_at) {
+                        fire(forgotten_at);
                     }
                 }
-                let mut emit = |key, accumulator| {
-                    out.emit(fires_at, (key, window, accumulate.finish(accumulator)));
-                };
-                if is_due && is_last {
-                    table.drain(group).for_each(|(key, accumulator)| emit(key, accumulator));
-                } else if is_due {
-                    let entries = table.group(group);
-                    entries.for_each(|(key, accumulator)| emit(key.clone(), accumulator.clone()));
-                }
+            }
+            let mut emit = |key, accumulator| {
+                out.emit(fires_at, (key, window, accumulate.finish(accumulator)));
+            };
+            if is_last {
+                let due = table.drain().filter(|(key, _)| fired.of(key) < fires_at);
+                due.for_each(|(key, accumulator)| emit(key, accumulator));
+            } else {
+                let due = table.iter().filter(|(key, _)| fired.of(*key) < fires_at);
+                due.for_each(|(key, accumulator)| emit(key.clone(), accumulator.clone()));
             }
             if is_last {
                 windows.close_first();
