@@ -9,7 +9,7 @@ use std::{
 };
 
 use floodmark::{
-    Attempt, BoxError, Data, Record, SinkContext, Source, SplitReader, TransactionId,
+    Attempt, Batch, BoxError, Data, Record, SinkContext, Source, SplitReader, TransactionId,
     TwoPhaseCommit, Work,
     platform::{BoxFuture, Machine},
 };
@@ -70,7 +70,7 @@ impl<T: Data, F> SplitReader<Made<T, F>> for MadeReader<T, F>
 where
     F: Fn(u64) -> T + Clone + Send + Sync + 'static,
 {
-    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Vec<T>>, BoxError>> {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Batch<T>>, BoxError>> {
         let Made { count, make, batch_size, marks, .. } = &self.source;
         let MadeSplit { next, step } = self.split;
         marks.begin();
@@ -83,7 +83,7 @@ where
             return Poll::Ready(Ok(None));
         }
         self.split.next = next + len * step;
-        Poll::Ready(Ok(Some((0..len).map(|index| make(next + index * step)).collect())))
+        Poll::Ready(Ok(Some((0..len).map(|index| make(next + index * step).into()).collect())))
     }
 
     fn position(&self) -> MadeSplit {

@@ -44,17 +44,20 @@ where
 
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<T>) -> Result<(), Error> {
         let values = self.values.as_mut().expect("an operator is opened before it is used");
-        for Record { timestamp, value } in batch {
-            let (key, place) = self.key_of.find(&value);
+        let Self { key_of, reduce, .. } = self;
+        let reduce = |Record { timestamp, value }| {
+            let (key, place) = key_of.find(&value);
             let value = match values.entry(place, &key) {
                 Entry::Occupied(running) => {
-                    *running = (self.reduce)(running.clone(), value);
+                    *running = reduce(running.clone(), value);
                     running.clone()
                 }
                 Entry::Vacant(vacancy) => vacancy.insert(key, value).clone(),
             };
-            out.emit(timestamp, value);
-        }
+            Record { timestamp, value }
+        };
+        // Records are replaced where they lie.
+        out.emit_batch(batch.into_iter().map(reduce).collect());
         Ok(())
     }
 
