@@ -133,6 +133,11 @@ impl<K: Key, A: Data> Windows<K, A> {
         self.fired[self.range.position_of(group)]
     }
 
+    /// Returns up to when windows of any key group have fired.
+    pub fn fired_latest(&self) -> Timestamp {
+        *self.fired.iter().max().expect("a range is never empty")
+    }
+
     /// Returns the accumulators of the window at a position, and up to when windows have fired.
     ///
     /// # Panics

@@ -44,20 +44,23 @@ where
 
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<T>) -> Result<(), Error> {
         let values = self.values.as_mut().expect("an operator is opened before it is used");
-        let Self { key_of, reduce, .. } = self;
-        let reduce = |Record { timestamp, value }| {
-            let (key, place) = key_of.find(&value);
+        let mut results = Batch::with_capacity(batch.len());
+        for Record { timestamp, value } in batch {
+            let (key, place) = self.key_of.find(&value);
             let value = match values.entry(place, &key) {
                 Entry::Occupied(running) => {
-                    *running = reduce(running.clone(), value);
-                    running.clone()
+                    let result = (self.reduce)(running.clone(), value);
+                    running.clone_from(&result);
+                    result
                 }
-                Entry::Vacant(vacancy) => vacancy.insert(key, value).clone(),
+                Entry::Vacant(vacancy) => {
+                    vacancy.insert(key, value.clone());
+                    value
+                }
             };
-            Record { timestamp, value }
-        };
-        // Records are replaced where they lie.
-        out.emit_batch(batch.into_iter().map(reduce).collect());
+            results.push(Record { timestamp, value });
+        }
+        out.emit_batch(results);
         Ok(())
     }
 
