@@ -238,7 +238,11 @@ where
 
     /// Fires the windows that end at the watermark or earlier, the oldest first, and forgets those
     /// for which nothing can come any more.
-    fn fire_due(&mut self, watermark: Timestamp, out: &mut Emitter<(K, Window, A::Out)>) {
+    fn fire_due(
+        &mut self,
+        watermark: Timestamp,
+        out: &mut Emitter<(K, Window, A::Out)>,
+    ) -> Result<(), Error> {
         let Self { options, accumulate, opened, .. } = self;
         let opened = opened.as_mut().expect("an operator is opened before it is used");
         let Opened { windows, watch, .. } = opened;
@@ -266,13 +270,14 @@ where
             }
             let mut emit = |key, accumulator| {
                 out.emit(fires_at, (key, window, accumulate.finish(accumulator)));
+                out.pass_on_full()
             };
             if is_last {
-                let due = table.drain().filter(|(key, _)| fired.of(key) < fires_at);
-                due.for_each(|(key, accumulator)| emit(key, accumulator));
+                let mut due = table.drain().filter(|(key, _)| fired.of(key) < fires_at);
+                due.try_for_each(|(key, accumulator)| emit(key, accumulator))?;
             } else {
-                let due = table.iter().filter(|(key, _)| fired.of(*key) < fires_at);
-                due.for_each(|(key, accumulator)| emit(key.clone(), accumulator.clone()));
+                let mut due = table.iter().filter(|(key, _)| fired.of(*key) < fires_at);
+                due.try_for_each(|(key, accumulator)| emit(key.clone(), accumulator.clone()))?;
             }
             if is_last {
                 windows.close_first();
@@ -281,6 +286,7 @@ where
             }
         }
         windows.on_fired(watermark);
+        Ok(())
     }
 }
 
@@ -425,7 +431,7 @@ where
     ) -> Result<(), Error> {
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         opened.watermark = watermark;
-        self.fire_due(watermark, out);
+        self.fire_due(watermark, out)?;
         out.watermark(watermark)
     }
 
