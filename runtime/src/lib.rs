@@ -56,8 +56,10 @@ pub use floodmark_coordinator::JobStatus;
 pub use floodmark_dataflow::{
     BoxError, OutputTag, SinkContext, Source, SplitReader, TransactionId, TwoPhaseCommit, Work,
     operators::{
-        Aggregate, Context, KeyedProcess, StateHandle, Timers, ValueState, WatermarkStrategy,
-        Window,
+        Aggregate, AggregatingRef, AggregatingState, BroadcastProcess, BroadcastRead,
+        BroadcastWrite, CoProcess, Context, KeyedBroadcastProcess, KeyedCoProcess, KeyedProcess,
+        ListState, MapState, ProcessFunction, RecordContext, ReducingRef, ReducingState, RuleContext,
+        Sided, StateHandle, Timers, ValueState, WatermarkStrategy, Window,
     },
 };
 pub use floodmark_host::{HostError, Secret};
@@ -67,8 +69,11 @@ pub use floodmark_model::{
     SectionDigest, SnapshotOrigin, SubtaskId, Term, TimeDomain, Timestamp, VertexId, WorkerId,
 };
 pub use floodmark_platform as platform;
-pub use floodmark_state::{Data, Key};
+pub use floodmark_state::{Data, Key, ListRef, MapRef, ValueRef};
 pub use floodmark_wire::name as object_name;
 pub use job::Job;
 pub use process::Process;
-pub use stream::{KeyedStream, Stream, Tumbling, WindowedStream};
+pub use stream::{
+    BroadcastStream, Connected, KeyedConnected, KeyedStream, KeyedWithRules, Stream, Tumbling,
+    WindowedStream, WithRules,
+};

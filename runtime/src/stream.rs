@@ -14,6 +14,12 @@ use floodmark_dataflow::{
 use floodmark_model::{Exchange, KeyGroupLayout};
 use floodmark_state::{Data, Key};
 
+mod process;
+mod rolling;
+mod two_inputs;
+
+pub use two_inputs::{BroadcastStream, Connected, KeyedConnected, KeyedWithRules, WithRules};
+
 use crate::{
     Collected, Error,
     environment::SharedDraft,

@@ -28,7 +28,7 @@ pub use handles::{
 };
 pub use keyed::KeyOf;
 pub use process::{KeyedProcess, ProcessOperator};
-pub use record_process::{Process, RecordContext, RecordProcessOperator};
+pub use record_process::{ProcessFunction, RecordContext, RecordProcessOperator};
 pub use reduce::RollingReduce;
 pub use stateful::Stateful;
 pub use stateless::{Filter, FlatMap, ForEach, Map};

@@ -1,4 +1,4 @@
-//! Process functions over records without a key: user code that sees timestamps and event time, and
+//! ProcessFunction functions over records without a key: user code that sees timestamps and event time, and
 //! has neither keyed state nor timers.
 
 use floodmark_model::{Batch, Record, Timestamp};
@@ -12,8 +12,7 @@ use crate::{
 /// A function over the records of a stream, with side outputs.
 ///
 /// It has no timers and no state: those belong to keys.
-#[doc(alias = "ProcessFunction")]
-pub trait Process: Send + 'static {
+pub trait ProcessFunction: Send + 'static {
     /// What it takes.
     type In: Data;
     /// What it emits.
@@ -77,14 +76,14 @@ impl<'a, O: Data> RecordContext<'a, O> {
     }
 }
 
-/// Runs a [`Process`].
+/// Runs a [`ProcessFunction`].
 pub struct RecordProcessOperator<P> {
     name: String,
     process: P,
     watermark: Timestamp,
 }
 
-impl<P: Process> RecordProcessOperator<P> {
+impl<P: ProcessFunction> RecordProcessOperator<P> {
     /// Creates the operator; errors name `name`.
     pub fn new(name: String, process: P) -> Self {
         Self { name, process, watermark: Timestamp::MIN }
@@ -95,7 +94,7 @@ impl<P: Process> RecordProcessOperator<P> {
     }
 }
 
-impl<P: Process> Operator for RecordProcessOperator<P> {
+impl<P: ProcessFunction> Operator for RecordProcessOperator<P> {
     type In = P::In;
     type Out = P::Out;
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     BoxError,
     chain::{Emitter, Operator},
-    operators::{Context, KeyedProcess, Process, RecordContext},
+    operators::{Context, KeyedProcess, ProcessFunction, RecordContext},
 };
 
 /// A record of one of two inputs.
@@ -187,7 +187,7 @@ impl<P: KeyedCoProcess> KeyedProcess for OverBoth<P> {
 #[derive(Clone)]
 pub struct OverBothRecords<P>(pub P);
 
-impl<P: CoProcess> Process for OverBothRecords<P> {
+impl<P: CoProcess> ProcessFunction for OverBothRecords<P> {
     type In = Sided<P::First, P::Second>;
     type Out = P::Out;
 
