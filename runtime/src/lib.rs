@@ -56,8 +56,8 @@ pub use floodmark_coordinator::JobStatus;
 pub use floodmark_dataflow::{
     BoxError, OutputTag, SinkContext, Source, SplitReader, TransactionId, TwoPhaseCommit, Work,
     operators::{
-        Aggregate, Context, KeyedProcess, StateHandle, Timers, ValueState, WatermarkStrategy,
-        Window,
+        Aggregate, Context, KeyedProcess, StateHandle, Timers, ValueState, WatermarkGenerator,
+        WatermarkOutput, WatermarkStrategy, Window, Writer,
     },
 };
 pub use floodmark_host::{HostError, Secret};
