@@ -58,8 +58,9 @@ pub use floodmark_dataflow::{
     operators::{
         Aggregate, AggregatingRef, AggregatingState, BroadcastProcess, BroadcastRead,
         BroadcastWrite, CoProcess, Context, KeyedBroadcastProcess, KeyedCoProcess, KeyedProcess,
-        ListState, MapState, ProcessFunction, RecordContext, ReducingRef, ReducingState, RuleContext,
-        Sided, StateHandle, Timers, ValueState, WatermarkStrategy, Window,
+        ListState, MapState, ProcessFunction, RecordContext, ReducingRef, ReducingState,
+        RuleContext, Sided, StateHandle, Timers, ValueState, WatermarkGenerator, WatermarkOutput,
+        WatermarkStrategy, Window, Writer,
     },
 };
 pub use floodmark_host::{HostError, Secret};

@@ -13,9 +13,8 @@ use std::{
 };
 
 use floodmark_dataflow::{
-    Chained, ChannelSender, Exchange as ExchangeStage, GateHead, Head, InputEnd, Output,
-    OutputEnd, OutputTag, Partitioner, Program, Push, Rebalance, SideOutputs, Wiring,
-    local_channel,
+    Chained, ChannelSender, Exchange as ExchangeStage, GateHead, Head, InputEnd, Output, OutputEnd,
+    OutputTag, Partitioner, Program, Push, Rebalance, SideOutputs, Wiring, local_channel,
     operators::{Mark, Sided},
 };
 use floodmark_model::{

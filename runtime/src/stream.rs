@@ -7,11 +7,12 @@ use floodmark_dataflow::{
     Rebalance, TransactionSink, TwoPhaseCommit,
     operators::{
         Accumulate, Aggregate, AggregateWith, Filter, FlatMap, FoldWith, ForEach, KeyOf,
-        KeyedProcess, Map, ProcessOperator, ReduceWith, RollingReduce, WatermarkOperator,
-        WatermarkStrategy, Window, WindowOperator, WindowOptions,
+        KeyedProcess, Map, ProcessOperator, ReduceWith, RollingReduce, Timestamped,
+        WatermarkOperator, WatermarkStrategy, Window, WindowOperator, WindowOptions, Writer,
+        WriterOperator,
     },
 };
-use floodmark_model::{Exchange, KeyGroupLayout};
+use floodmark_model::{Exchange, KeyGroupLayout, Timestamp};
 use floodmark_state::{Data, Key};
 
 mod process;
@@ -116,6 +117,11 @@ impl<T: Data> Stream<T> {
         map: impl FnMut(T) -> U + Clone + Send + Sync + 'static,
     ) -> Stream<U> {
         self.then("map", Identity::Stateless, move |_, _| Map::new(map.clone()))
+    }
+
+    /// Pairs every value with its event time.
+    pub fn timestamped(self) -> Stream<(Timestamp, T)> {
+        self.then("timestamped", Identity::Stateless, |_, _| Timestamped::default())
     }
 
     /// Keeps the records for which `is_kept` returns true.
@@ -254,6 +260,15 @@ impl<T: Data> Stream<T> {
         let operator = name.to_owned();
         self.then(name, Identity::Stateless, move |_, _| {
             ForEach::new(operator.clone(), visit.clone())
+        });
+    }
+
+    /// Ends the stream in a writer that hears its records and its event time. After a failure it gets
+    /// records again that it has seen before: at least once.
+    pub fn write(self, name: &str, writer: impl Writer<T>) {
+        let operator = name.to_owned();
+        self.then(name, Identity::Stateless, move |_, _| {
+            WriterOperator::new(operator.clone(), writer.clone())
         });
     }
 

@@ -5,6 +5,7 @@
 
 mod broadcast;
 mod context;
+mod generators;
 mod handles;
 mod keyed;
 mod process;
@@ -16,12 +17,14 @@ mod timer_watch;
 mod two_inputs;
 mod watermarks;
 mod window;
+mod writer;
 
 pub use broadcast::{
     BroadcastOperator, BroadcastProcess, BroadcastRead, BroadcastWrite, KeyedBroadcastOperator,
     KeyedBroadcastProcess, RuleContext,
 };
 pub use context::{Context, Timers};
+pub use generators::{WatermarkGenerator, WatermarkOutput};
 pub use handles::{
     AggregatingRef, AggregatingState, ListState, MapState, ReducingRef, ReducingState, StateHandle,
     ValueState,
@@ -31,10 +34,11 @@ pub use process::{KeyedProcess, ProcessOperator};
 pub use record_process::{ProcessFunction, RecordContext, RecordProcessOperator};
 pub use reduce::RollingReduce;
 pub use stateful::Stateful;
-pub use stateless::{Filter, FlatMap, ForEach, Map};
+pub use stateless::{Filter, FlatMap, ForEach, Map, Timestamped};
 pub use two_inputs::{CoProcess, KeyedCoProcess, Mark, OverBoth, OverBothRecords, Sided};
 pub use watermarks::{WatermarkOperator, WatermarkStrategy};
 pub use window::{
     Accumulate, Aggregate, AggregateWith, FoldWith, ReduceWith, Window, WindowOperator,
     WindowOptions,
 };
+pub use writer::{Writer, WriterOperator};

@@ -27,9 +27,7 @@ fn unkeyed<T: Data, U: Data>(origin: &Origin<T>) -> Routing<U> {
 }
 
 /// Returns how marked records find the owner of their key.
-fn keyed<T: Data, K: Key>(
-    key_of: impl Fn(&T) -> K + Clone + Send + Sync + 'static,
-) -> Routing<T> {
+fn keyed<T: Data, K: Key>(key_of: impl Fn(&T) -> K + Clone + Send + Sync + 'static) -> Routing<T> {
     Arc::new(move |layout| Box::new(HashPartitioner::new(layout, key_of.clone())))
 }
 

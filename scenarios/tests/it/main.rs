@@ -3,6 +3,7 @@
 mod broken_jobs;
 mod browser;
 mod command;
+mod conformance;
 mod generated;
 mod readme;
 mod real_threads;

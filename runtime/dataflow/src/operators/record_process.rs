@@ -47,11 +47,7 @@ pub struct RecordContext<'a, O> {
 }
 
 impl<'a, O: Data> RecordContext<'a, O> {
-    pub(crate) fn new(
-        timestamp: Timestamp,
-        watermark: Timestamp,
-        out: &'a mut Emitter<O>,
-    ) -> Self {
+    pub(crate) fn new(timestamp: Timestamp, watermark: Timestamp, out: &'a mut Emitter<O>) -> Self {
         Self { timestamp, watermark, out }
     }
 

@@ -54,9 +54,9 @@ impl<'a, K: Key, T: Data> ListRef<'a, K, T> {
             }
         };
         let lasting = lasting.into_iter().flat_map(|list| list.0.iter());
-        let expiring = expiring.into_iter().flat_map(|(list, lifetime)| {
-            list.0.iter().filter_map(move |cell| lifetime.seen(cell))
-        });
+        let expiring = expiring
+            .into_iter()
+            .flat_map(|(list, lifetime)| list.0.iter().filter_map(move |cell| lifetime.seen(cell)));
         lasting.chain(expiring)
     }
 

@@ -10,7 +10,9 @@ use crate::{Data, Entry, Key, KeyedStore, StateError};
 
 /// What is stored of a map.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(bound(deserialize = "N: Ord + serde::de::DeserializeOwned, V: serde::de::DeserializeOwned"))]
+#[serde(bound(
+    deserialize = "N: Ord + serde::de::DeserializeOwned, V: serde::de::DeserializeOwned"
+))]
 pub struct Entries<N, V>(BTreeMap<N, V>);
 
 impl<N: Key, V: Data> Mortal for Entries<N, Expiring<V>> {

@@ -1,0 +1,7 @@
+//! The window operators.
+
+use super::pipeline::{Building, Flow};
+
+pub(crate) fn build(building: &Building<'_>, _: Flow) -> Result<Flow, String> {
+    Err(building.unsupported())
+}
