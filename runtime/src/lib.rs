@@ -57,8 +57,8 @@ pub use floodmark_dataflow::{
     BoxError, OutputTag, SinkContext, Source, SplitReader, TransactionId, TwoPhaseCommit, Work,
     operators::{
         Aggregate, AggregatingRef, AggregatingState, BroadcastProcess, BroadcastRead,
-        BroadcastWrite, CoProcess, Context, KeyedBroadcastProcess, KeyedCoProcess, KeyedProcess,
-        ListState, MapState, ProcessFunction, RecordContext, ReducingRef, ReducingState,
+        BroadcastWrite, CoProcess, Context, Interval, KeyedBroadcastProcess, KeyedCoProcess, KeyedProcess,
+        ListState, MapState, Offset, ProcessFunction, RecordContext, ReducingRef, ReducingState,
         RuleContext, Sided, StateHandle, Timers, ValueState, WatermarkGenerator, WatermarkOutput,
         WatermarkStrategy, Window, Writer,
     },
@@ -75,6 +75,6 @@ pub use floodmark_wire::name as object_name;
 pub use job::Job;
 pub use process::Process;
 pub use stream::{
-    BroadcastStream, Connected, KeyedConnected, KeyedStream, KeyedWithRules, Stream, Tumbling,
+    BroadcastStream, Connected, IntervalJoin, KeyedConnected, KeyedStream, KeyedWithRules, Stream, Tumbling,
     WindowedStream, WithRules,
 };

@@ -15,10 +15,12 @@ use floodmark_dataflow::{
 use floodmark_model::{Exchange, KeyGroupLayout, Timestamp};
 use floodmark_state::{Data, Key};
 
+mod interval_join;
 mod process;
 mod rolling;
 mod two_inputs;
 
+pub use interval_join::IntervalJoin;
 pub use two_inputs::{BroadcastStream, Connected, KeyedConnected, KeyedWithRules, WithRules};
 
 use crate::{

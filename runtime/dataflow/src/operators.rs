@@ -7,6 +7,7 @@ mod broadcast;
 mod context;
 mod generators;
 mod handles;
+mod interval_join;
 mod keyed;
 mod process;
 mod record_process;
@@ -29,6 +30,7 @@ pub use handles::{
     AggregatingRef, AggregatingState, ListState, MapState, ReducingRef, ReducingState, StateHandle,
     ValueState,
 };
+pub use interval_join::{Interval, IntervalJoinProcess, LateTags, Offset};
 pub use keyed::KeyOf;
 pub use process::{KeyedProcess, ProcessOperator};
 pub use record_process::{ProcessFunction, RecordContext, RecordProcessOperator};

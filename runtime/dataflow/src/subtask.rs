@@ -11,7 +11,7 @@ use std::{
 };
 
 use floodmark_model::{
-    Attempt, Barrier, ChannelId, CheckpointId, KeyGroupRange, RuntimeEvent, SectionDigest,
+    Attempt, Barrier, ChannelId, CheckpointId, EdgeId, KeyGroupRange, RuntimeEvent, SectionDigest,
     SubtaskId, Timestamp,
 };
 use floodmark_platform::{Machine, TaskHandle, planted};
@@ -667,6 +667,13 @@ impl Subtask {
             watermark,
             sections: self.digest(),
         });
+        let inputs = self.head.channels().into_iter().zip(self.head.inputs());
+        let second = inputs.filter(|(_, input)| *input == 1).map(|(channel, _)| channel.edge);
+        let mut edges: Vec<EdgeId> = second.collect();
+        edges.dedup();
+        if !edges.is_empty() {
+            machine.observe(|| RuntimeEvent::SecondInput { attempt, subtask, edges });
+        }
     }
 
     fn digest(&mut self) -> Vec<SectionDigest> {

@@ -181,7 +181,7 @@ impl WatermarkMerge {
         channel.watermark = channel.watermark.max(watermark);
         let (has_grown, after) = (before.watermark < watermark, Lane::of(channel));
         let input = self.input_of[index];
-        if !before.is_idle && after.has_ended() && are_silent(self.lanes(input)) {
+        if has_grown && after.has_ended() && are_silent(self.lanes(input)) {
             // Who ends is silent from then on.
             self.silence(input, before);
         } else {
@@ -217,9 +217,7 @@ impl WatermarkMerge {
 
     /// The last channel of an input has fallen silent.
     fn silence(&mut self, input: usize, last: Lane) {
-        if last.has_ended() {
-            // The end is repeated after a restore.
-        } else if planted!(MinimumOfNothing) {
+        if planted!(MinimumOfNothing) {
             self.raise(input, Some(Timestamp::MAX));
         } else if last.watermark == self.inputs[input].watermark {
             self.raise(input, furthest(self.lanes(input)));

@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod connect;
+mod joins;
 
 use floodmark::{KeyedStream, Stream};
 
@@ -22,6 +23,7 @@ pub(crate) fn build(building: &Building<'_>, flow: Flow) -> Result<Flow, String>
     match building.name() {
         "connect" => connect::build(building, first, second),
         "broadcast" => broadcast::build(building, first, second),
+        "interval_join" => joins::interval(building, first, second),
         _ => Err(building.unsupported()),
     }
 }

@@ -46,6 +46,11 @@ impl<K: Key, O: Data> Context<'_, K, O> {
         self.out.emit(self.event_time, value);
     }
 
+    /// Emits a value with a timestamp of its own.
+    pub(crate) fn emit_at(&mut self, timestamp: Timestamp, value: O) {
+        self.out.emit(timestamp, value);
+    }
+
     /// Emits a value to a side output, with the timestamp that [`Context::emit`] gives.
     pub fn emit_to<T: Data>(&mut self, tag: OutputTag<T>, value: T) {
         self.out.emit_to(tag, self.event_time, value);

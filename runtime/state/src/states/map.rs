@@ -1,6 +1,6 @@
 //! A state of a map per key.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::RangeBounds, time::Duration};
 
 use floodmark_model::{KeyPlace, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -69,15 +69,21 @@ impl<'a, K: Key, N: Key, V: Data> MapRef<'a, K, N, V> {
 
     /// Returns the entries, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&N, &V)> {
+        self.range(..)
+    }
+
+    /// Returns the entries whose names lie in `names`, in order.
+    pub fn range(&self, names: impl RangeBounds<N> + Clone) -> impl Iterator<Item = (&N, &V)> {
         let (lasting, expiring) = match &self.cells {
             Cells::Lasting(table) => (table.get(self.place, self.key), None),
             Cells::Expiring(table, lifetime) => {
                 (None, table.get(self.place, self.key).map(|map| (map, *lifetime)))
             }
         };
-        let lasting = lasting.into_iter().flat_map(|map| map.0.iter());
-        let expiring = expiring.into_iter().flat_map(|(map, lifetime)| {
-            let cells = map.0.iter();
+        let bounds = names.clone();
+        let lasting = lasting.into_iter().flat_map(move |map| map.0.range(bounds.clone()));
+        let expiring = expiring.into_iter().flat_map(move |(map, lifetime)| {
+            let cells = map.0.range(names.clone());
             cells.filter_map(move |(name, cell)| Some((name, lifetime.seen(cell)?)))
         });
         lasting.chain(expiring)
@@ -120,6 +126,21 @@ impl<'a, K: Key, N: Key, V: Data> MapRef<'a, K, N, V> {
                 map.0.insert(name, lifetime.give(value));
             }
         }
+    }
+
+    /// Changes the value under `name` in place, beginning with the type's default.
+    pub fn update(&mut self, name: N, change: impl FnOnce(&mut V))
+    where
+        V: Default,
+    {
+        if let Cells::Lasting(table) = &mut self.cells
+            && let Some(map) = table.get_mut(self.place, self.key)
+        {
+            return change(map.0.entry(name).or_default());
+        }
+        let mut value = self.get(&name).unwrap_or_default();
+        change(&mut value);
+        self.insert(name, value);
     }
 
     /// Removes the value under `name`.
