@@ -57,10 +57,10 @@ pub use floodmark_dataflow::{
     BoxError, OutputTag, SinkContext, Source, SplitReader, TransactionId, TwoPhaseCommit, Work,
     operators::{
         Aggregate, AggregatingRef, AggregatingState, BroadcastProcess, BroadcastRead,
-        BroadcastWrite, CoProcess, Context, Interval, KeyedBroadcastProcess, KeyedCoProcess, KeyedProcess,
-        ListState, MapState, Offset, ProcessFunction, RecordContext, ReducingRef, ReducingState,
-        RuleContext, Sided, StateHandle, Timers, ValueState, WatermarkGenerator, WatermarkOutput,
-        WatermarkStrategy, Window, Writer,
+        BroadcastWrite, CoProcess, Context, Interval, KeyedBroadcastProcess, KeyedCoProcess,
+        KeyedProcess, ListState, MapState, Offset, ProcessFunction, RecordContext, ReducingRef,
+        ReducingState, RuleContext, Sided, StateHandle, Timers, ValueState, WatermarkGenerator,
+        WatermarkOutput, WatermarkStrategy, Window, Writer,
     },
 };
 pub use floodmark_host::{HostError, Secret};
@@ -75,6 +75,6 @@ pub use floodmark_wire::name as object_name;
 pub use job::Job;
 pub use process::Process;
 pub use stream::{
-    BroadcastStream, Connected, IntervalJoin, KeyedConnected, KeyedStream, KeyedWithRules, Stream, Tumbling,
-    WindowedStream, WithRules,
+    BroadcastStream, Connected, IntervalJoin, KeyedConnected, KeyedStream, KeyedWithRules, Stream,
+    Tumbling, WindowedStream, WithRules,
 };

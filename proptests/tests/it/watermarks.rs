@@ -36,7 +36,8 @@ struct Naive {
 impl Naive {
     /// Returns the least promise of the active channels that are not behind.
     fn least(&self) -> Option<i64> {
-        let counted = self.promised.iter().filter(|(time, is_idle)| !is_idle && self.merged <= *time);
+        let counted =
+            self.promised.iter().filter(|(time, is_idle)| !is_idle && self.merged <= *time);
         counted.map(|(time, _)| *time).min()
     }
 

@@ -13,12 +13,13 @@ use floodmark::{
 };
 use floodmark_scenarios::Simulation;
 
-/// Records of each source. Half of them come per second.
+/// Records of each source, and how many of them come per second and subtask.
 const COUNT: u64 = 240;
+const RATE: u32 = 120;
 const KEY_COUNT: u64 = 11;
 
 fn numbers(env: &Environment, name: &str) -> Stream<u64> {
-    env.source(name, Generator::new(COUNT, |number| number).rate(COUNT / 2))
+    env.source(name, Generator::new(COUNT, |number| number).rate(RATE))
 }
 
 /// Returns the numbers that have a key.
@@ -136,9 +137,7 @@ fn running_results_survive() {
             })
             .uid("count")
     });
-    simulation
-        .seeds(0..25)
-        .check(|results| check_known(results, |key| vec![of_key(key).sum()]));
+    simulation.seeds(0..25).check(|results| check_known(results, |key| vec![of_key(key).sum()]));
 }
 
 const LEFT: ValueState<u64> = ValueState::new("left");
@@ -255,7 +254,8 @@ impl KeyedBroadcastProcess for Multiply {
         rules.insert(class, factor);
         cx.for_each_key(WAITING, |cx| {
             let waiting = cx.state(WAITING).get();
-            let (due, others) = waiting.into_iter().partition(|number| number % RULE_COUNT == class);
+            let (due, others) =
+                waiting.into_iter().partition(|number| number % RULE_COUNT == class);
             let due: Vec<u64> = due;
             cx.state(WAITING).set(others);
             due.into_iter().for_each(|number| cx.emit(number * factor));
@@ -325,12 +325,12 @@ impl ProcessFunction for Split {
     type In = u64;
     type Out = u64;
 
-    fn on_element(
-        &mut self,
-        number: u64,
-        cx: &mut RecordContext<'_, u64>,
-    ) -> Result<(), BoxError> {
-        if number % 2 == 0 { cx.emit(number) } else { cx.emit_to(ODD, number) }
+    fn on_element(&mut self, number: u64, cx: &mut RecordContext<'_, u64>) -> Result<(), BoxError> {
+        if number % 2 == 0 {
+            cx.emit(number)
+        } else {
+            cx.emit_to(ODD, number)
+        }
         Ok(())
     }
 }

@@ -24,9 +24,7 @@ pub(super) fn build(
     let function = building.op.part("function").unwrap_or_default();
     let rules = rules.as_rules();
     Ok(Flow::Rows(match keyed(building, stream) {
-        Ok(stream) => {
-            stream.with_rules(rules).process(Library { function }).uid(&building.uid)
-        }
+        Ok(stream) => stream.with_rules(rules).process(Library { function }).uid(&building.uid),
         Err(stream) => {
             let rejected = function.text("reject_tag").map(tag);
             let rejected = rejected.ok_or("a filter has a tag for what it rejects")?;
