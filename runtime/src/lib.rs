@@ -45,6 +45,8 @@ mod path;
 mod plan;
 mod process;
 mod stream;
+mod windowed;
+mod windows;
 
 pub use cluster::{JobHandle, coordinator, coordinator_until, worker};
 pub use connectors::{
@@ -56,8 +58,12 @@ pub use floodmark_coordinator::JobStatus;
 pub use floodmark_dataflow::{
     BoxError, OutputTag, SinkContext, Source, SplitReader, TransactionId, TwoPhaseCommit, Work,
     operators::{
-        Aggregate, Context, KeyedProcess, StateHandle, Timers, ValueState, WatermarkGenerator,
-        WatermarkOutput, WatermarkStrategy, Window, Writer,
+        Aggregate, Assigner, AtEnd, Context, ContinuousEventTimeTrigger,
+        ContinuousProcessingTimeTrigger, CountEvictor, CountTrigger, DeltaEvictor, DeltaTrigger,
+        EventTimeTrigger, Evictor, EvictorContext, KeyedProcess, NeverTrigger,
+        ProcessingTimeTrigger, PurgingTrigger, StateHandle, TimeEvictor, Timers, Trigger,
+        TriggerContext, TriggerResult, ValueState, Values, WatermarkGenerator, WatermarkOutput,
+        WatermarkStrategy, Window, WindowContext, WindowProcess, Writer,
     },
 };
 pub use floodmark_host::{HostError, Secret};
@@ -71,4 +77,6 @@ pub use floodmark_state::{Data, Key};
 pub use floodmark_wire::name as object_name;
 pub use job::Job;
 pub use process::Process;
-pub use stream::{KeyedStream, Stream, Tumbling, WindowedStream};
+pub use stream::{KeyedStream, Stream};
+pub use windowed::WindowedStream;
+pub use windows::{DynamicSession, Global, Session, Sliding, Tumbling};

@@ -11,6 +11,7 @@ mod stateless;
 mod timer_watch;
 mod watermarks;
 mod window;
+mod windowing;
 mod writer;
 
 pub use generators::{WatermarkGenerator, WatermarkOutput};
@@ -22,5 +23,13 @@ pub use watermarks::{WatermarkOperator, WatermarkStrategy};
 pub use window::{
     Accumulate, Aggregate, AggregateWith, FoldWith, ReduceWith, Window, WindowOperator,
     WindowOptions,
+};
+pub use windowing::{
+    Afterwards, Assigner, AtEnd, Buffered, ContinuousEventTimeTrigger,
+    ContinuousProcessingTimeTrigger, CountEvictor, CountTrigger, DeltaEvictor, DeltaTrigger,
+    EmitResult, EventTimeTrigger, Evicted, Evictor, EvictorContext, Finish, Incremental,
+    NeverTrigger, ProcessResult, ProcessingTimeTrigger, PurgingTrigger, SharedEvictor, TimeEvictor,
+    Trigger, TriggerContext, TriggerResult, Values, WindowContext, WindowFunction, WindowProcess,
+    WindowingOperator, WindowingOptions,
 };
 pub use writer::{Writer, WriterOperator};

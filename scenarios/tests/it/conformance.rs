@@ -14,8 +14,6 @@ const MISSING: &[&str] = &[
     "process",
     "rolling",
     "union",
-    "window",
-    "window_all",
     "window_join",
 ];
 
