@@ -16,6 +16,10 @@ pub(crate) enum Reduction {
     First,
     Last,
     Concat,
+    MinBy,
+    MaxBy,
+    MinByLast,
+    MaxByLast,
 }
 
 impl Reduction {
@@ -27,13 +31,22 @@ impl Reduction {
             "first" => Self::First,
             "last" => Self::Last,
             "concat" => Self::Concat,
+            "min_by" => Self::MinBy,
+            "max_by" => Self::MaxBy,
+            "min_by_last" => Self::MinByLast,
+            "max_by_last" => Self::MaxByLast,
             _ => return Err(format!("the reduction {name} is not supported")),
         })
     }
 
     /// Returns what is done with two elements.
     pub(crate) fn function(self) -> impl FnMut(Event, Event) -> Event + Clone {
+        let choose = |is_next, kept: Event, next: Event| if is_next { next } else { kept };
         move |kept, next| match self {
+            Self::MinBy => choose(next.v < kept.v, kept, next),
+            Self::MaxBy => choose(kept.v < next.v, kept, next),
+            Self::MinByLast => choose(next.v <= kept.v, kept, next),
+            Self::MaxByLast => choose(kept.v <= next.v, kept, next),
             Self::Sum => Event { v: kept.v.wrapping_add(next.v), ..kept },
             Self::Max => Event { v: kept.v.max(next.v), ..kept },
             Self::Min => Event { v: kept.v.min(next.v), ..kept },
