@@ -45,6 +45,8 @@ mod path;
 mod plan;
 mod process;
 mod stream;
+mod windowed;
+mod windows;
 
 pub use cluster::{JobHandle, coordinator, coordinator_until, worker};
 pub use connectors::{
@@ -56,11 +58,15 @@ pub use floodmark_coordinator::JobStatus;
 pub use floodmark_dataflow::{
     BoxError, OutputTag, SinkContext, Source, SplitReader, TransactionId, TwoPhaseCommit, Work,
     operators::{
-        Aggregate, AggregatingRef, AggregatingState, BroadcastProcess, BroadcastRead,
-        BroadcastWrite, CoProcess, Context, Interval, KeyedBroadcastProcess, KeyedCoProcess,
-        KeyedProcess, ListState, MapState, Offset, ProcessFunction, RecordContext, ReducingRef,
-        ReducingState, RuleContext, Sided, StateHandle, Timers, ValueState, WatermarkGenerator,
-        WatermarkOutput, WatermarkStrategy, Window, Writer,
+        Aggregate, AggregatingRef, AggregatingState, Assigner, AtEnd, BroadcastProcess,
+        BroadcastRead, BroadcastWrite, CoProcess, Context, ContinuousEventTimeTrigger,
+        ContinuousProcessingTimeTrigger, CountEvictor, CountTrigger, DeltaEvictor, DeltaTrigger,
+        EventTimeTrigger, Evictor, EvictorContext, Interval, KeyedBroadcastProcess, KeyedCoProcess,
+        KeyedProcess, ListState, MapState, NeverTrigger, Offset, ProcessFunction,
+        ProcessingTimeTrigger, PurgingTrigger, RecordContext, ReducingRef, ReducingState,
+        RuleContext, Sided, StateHandle, TimeEvictor, Timers, Trigger, TriggerContext,
+        TriggerResult, ValueState, Values, WatermarkGenerator, WatermarkOutput, WatermarkStrategy,
+        Window, WindowContext, WindowProcess, Writer,
     },
 };
 pub use floodmark_host::{HostError, Secret};
@@ -75,6 +81,8 @@ pub use floodmark_wire::name as object_name;
 pub use job::Job;
 pub use process::Process;
 pub use stream::{
-    BroadcastStream, Connected, IntervalJoin, KeyedConnected, KeyedStream, KeyedWithRules, Stream,
-    Tumbling, WindowedStream, WithRules,
+    BroadcastStream, Connected, IntervalJoin, Joined, KeyedConnected, KeyedStream, KeyedWithRules,
+    Stream, WindowedJoin, WithRules,
 };
+pub use windowed::WindowedStream;
+pub use windows::{DynamicSession, Global, Session, Sliding, Tumbling};

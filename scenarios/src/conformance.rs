@@ -26,4 +26,4 @@ mod two_inputs;
 mod windows;
 
 pub use case::{Case, CaseError};
-pub use execute::{Outcome, run_case};
+pub use execute::{Difference, Outcome, run_case, run_case_in_chaos};

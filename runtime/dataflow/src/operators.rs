@@ -18,6 +18,7 @@ mod timer_watch;
 mod two_inputs;
 mod watermarks;
 mod window;
+mod windowing;
 mod writer;
 
 pub use broadcast::{
@@ -42,5 +43,13 @@ pub use watermarks::{WatermarkOperator, WatermarkStrategy};
 pub use window::{
     Accumulate, Aggregate, AggregateWith, FoldWith, ReduceWith, Window, WindowOperator,
     WindowOptions,
+};
+pub use windowing::{
+    Afterwards, Assigner, AtEnd, Buffered, ContinuousEventTimeTrigger,
+    ContinuousProcessingTimeTrigger, CountEvictor, CountTrigger, DeltaEvictor, DeltaTrigger,
+    EmitResult, EventTimeTrigger, Evicted, Evictor, EvictorContext, Finish, Incremental,
+    NeverTrigger, ProcessResult, ProcessingTimeTrigger, PurgingTrigger, SharedEvictor, TimeEvictor,
+    Trigger, TriggerContext, TriggerResult, Values, WindowContext, WindowFunction, WindowProcess,
+    WindowingOperator, WindowingOptions,
 };
 pub use writer::{Writer, WriterOperator};

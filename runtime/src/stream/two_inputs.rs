@@ -172,7 +172,7 @@ impl<A: Data, B: Data> Connected<A, B> {
 }
 
 /// Finds the key of a record of either input.
-fn key_of_both<K: Key, A: Data, B: Data>(
+pub(super) fn key_of_both<K: Key, A: Data, B: Data>(
     first: Arc<KeyFunction<A, K>>,
     second: Arc<KeyFunction<B, K>>,
 ) -> impl Fn(&Sided<A, B>) -> K + Clone + Send + Sync + 'static {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use floodmark_scenarios::conformance::{Case, Outcome, run_case};
+use floodmark_scenarios::conformance::{Case, Outcome, run_case, run_case_in_chaos};
 
 /// Which cases, and how much is said about them.
 #[derive(Args)]
@@ -20,6 +20,9 @@ pub(crate) struct ConformanceArguments {
     /// Failures that are shown with both logs; the others are named.
     #[arg(long, value_name = "COUNT", default_value_t = 3)]
     show: usize,
+    /// Runs each case, besides, under the faults of so many seeds.
+    #[arg(long, value_name = "SEEDS", default_value_t = 0)]
+    chaos: u64,
 }
 
 /// What became of the cases of one feature.
@@ -51,7 +54,7 @@ pub(crate) fn conformance(arguments: &ConformanceArguments) -> Result<bool, Stri
                 continue;
             }
             let tally = tallies.entry(case.feature.clone()).or_default();
-            let words = match run_case(&case) {
+            let words = match run(&case, arguments.chaos) {
                 Outcome::Passed => {
                     tally.passed += 1;
                     continue;
@@ -73,6 +76,14 @@ pub(crate) fn conformance(arguments: &ConformanceArguments) -> Result<bool, Stri
         }
     }
     Ok(summary(&tallies))
+}
+
+/// Runs a case without faults, and then under those of some seeds, until it fails.
+fn run(case: &Case, seed_count: u64) -> Outcome {
+    let chaos = (0..seed_count).filter_map(|seed| run_case_in_chaos(case, seed));
+    let outcomes = std::iter::once_with(|| run_case(case)).chain(chaos);
+    let mut failed = outcomes.filter(|outcome| !matches!(outcome, Outcome::Passed));
+    failed.next().unwrap_or(Outcome::Passed)
 }
 
 fn summary(tallies: &BTreeMap<String, Tally>) -> bool {

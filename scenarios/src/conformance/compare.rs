@@ -3,10 +3,14 @@
 //! The log falls into segments between its watermarks. What belongs to one step of a segment must be
 //! the same rows on both sides, and in the same order where the case says so.
 
+use std::collections::BTreeMap;
+
+use floodmark::Timestamp;
+
 use super::{
     case::Case,
     recorder::{Entry, Line, Log},
-    row::Value,
+    row::{Row, Value},
 };
 
 /// Returns what differs, in words.
@@ -36,14 +40,44 @@ fn expected_end(main: &[Entry], index: usize) -> String {
 fn side_difference(case: &Case, actual: &Log) -> Option<String> {
     let tags = case.sides.keys().chain(actual.sides.keys());
     tags.into_iter().find_map(|tag| {
-        let lines_of = |sides: &std::collections::BTreeMap<String, Vec<Line>>| {
-            sides.get(tag).cloned().unwrap_or_default()
-        };
+        let lines_of =
+            |sides: &BTreeMap<String, Vec<Line>>| sides.get(tag).cloned().unwrap_or_default();
         let (expected, actual) = (lines_of(&case.sides), lines_of(&actual.sides));
         let (expected, actual): (Vec<_>, Vec<_>) =
             (expected.iter().collect(), actual.iter().collect());
         let words = lines_difference(&expected, &actual, Some(&["k".to_owned()]))?;
         Some(format!("{words}, in the side output {tag:?}"))
+    })
+}
+
+/// Returns what differs when only the records are known, all of them, and perhaps their order.
+pub(crate) fn difference_of_records(
+    case: &Case,
+    actual: &BTreeMap<String, Vec<(Timestamp, Row)>>,
+    is_ordered: bool,
+) -> Option<String> {
+    let main = case.main.iter().filter_map(|entry| match entry {
+        Entry::Line(line) => Some(line.clone()),
+        Entry::Watermark(..) | Entry::Idle(..) => None,
+    });
+    let mut expected = case.sides.clone();
+    expected.insert(String::new(), main.collect());
+    expected.iter().find_map(|(tag, lines)| {
+        let none = Vec::new();
+        let rows = actual.get(tag).unwrap_or(&none);
+        let without_step = |timestamp, row| Line { at: 0, timestamp, row };
+        let expected: Vec<_> =
+            lines.iter().map(|line| without_step(line.timestamp, line.row.clone())).collect();
+        let actual: Vec<_> =
+            rows.iter().map(|(time, row)| without_step(*time, row.clone())).collect();
+        let key = ["k".to_owned()];
+        let order = if tag.is_empty() { case.order.as_deref() } else { Some(&key[..]) };
+        let words = lines_difference(
+            &expected.iter().collect::<Vec<_>>(),
+            &actual.iter().collect::<Vec<_>>(),
+            order.filter(|fields| is_ordered && !fields.is_empty()),
+        )?;
+        Some(format!("{words}, in the output {tag:?}"))
     })
 }
 

@@ -1,6 +1,6 @@
 //! What goes into a pipeline: elements, and the steps that bring them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use floodmark::{Timestamp, WatermarkGenerator, WatermarkOutput};
 use serde::{Deserialize, Serialize};
@@ -126,6 +126,12 @@ impl Parameters {
     /// Returns a number that must be there.
     pub(crate) fn needed(&self, name: &str) -> Result<i64, String> {
         self.int(name).ok_or_else(|| format!("the parameter {name} is missing in {self:?}"))
+    }
+
+    /// Returns a length of time, 0 if it is not there. The longest has a name.
+    pub(crate) fn span(&self, name: &str) -> Duration {
+        let time = self.0.get(name).and_then(time).unwrap_or(Timestamp(0));
+        Duration::from_millis(time.0.unsigned_abs())
     }
 
     /// Returns whether a flag is set.

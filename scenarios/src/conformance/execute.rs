@@ -1,15 +1,19 @@
 //! Runs a case on a simulated cluster.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::PoisonError, time::Duration};
 
-use floodmark::{ClusterConfig, Environment, Job};
+use floodmark::{CheckpointConfig, ClusterConfig, Environment, Job};
 
-use crate::cluster::{Cluster, Trial};
+use crate::{
+    cluster::{self, Cluster, Trial, impatient},
+    faults,
+};
 
 use super::{
     case::Case,
-    compare, pipeline,
-    recorder::{Log, SharedLog},
+    compare,
+    pipeline::{self, Outputs},
+    recorder::{Log, STEP, SharedLog},
 };
 
 /// What became of a case.
@@ -38,6 +42,65 @@ impl fmt::Display for Difference {
     }
 }
 
+/// Subtasks per operator of a case under faults, and workers.
+const PARALLELISM: u16 = 3;
+
+/// Time between two steps under faults: the faults of a seed strike within seconds.
+const CHAOS_PACE: Duration = Duration::from_millis(250);
+
+/// Runs a case under the faults of a seed and compares the records that come out: the same ones, each
+/// once, and those that the case orders by key in the same order.
+///
+/// Returns `None` for a case whose result depends on which of several inputs is faster. One that has
+/// a second exchange, at which results of several subtasks meet in any order, runs in one subtask.
+pub fn run_case_in_chaos(case: &Case, seed: u64) -> Option<Outcome> {
+    if 1 < case.input_count {
+        return None;
+    }
+    let names = || case.pipeline.iter().filter_map(|op| op.text("op"));
+    let exchanges = names().filter(|name| matches!(*name, "key_by" | "window_all")).count();
+    let parallelism = if 1 < exchanges { 1 } else { PARALLELISM };
+    let outputs = Outputs::collection();
+    let env = cluster::environment(impatient(CheckpointConfig::every(Duration::from_millis(300))))
+        .parallelism(parallelism);
+    let built = pipeline::build(case, &env, &outputs, CHAOS_PACE)
+        .and_then(|()| env.build("conformance").map_err(|error| error.to_string()));
+    let job = match built {
+        Ok(job) => job,
+        Err(reason) => return Some(Outcome::Unsupported(reason)),
+    };
+    let trial = Trial { seed, faults: faults::swarm(seed, PARALLELISM), ..Trial::default() };
+    let ending = cluster_of(job, PARALLELISM).simulate(trial);
+    let Outputs::Collection(collection) = outputs else { unreachable!("it was made as one") };
+    let collection = collection.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let actual = collection.iter().map(|(tag, rows)| (tag.clone(), rows.values())).collect();
+    // What one subtask emits reaches several sinks in turn.
+    let is_ordered = parallelism == 1 || !names().any(|name| name == "window_all");
+    let words = match ending.result {
+        Ok(()) => compare::difference_of_records(case, &actual, is_ordered),
+        Err(error) => Some(error.to_string()),
+    };
+    Some(match words {
+        None => Outcome::Passed,
+        Some(words) => Outcome::Failed(Difference {
+            words: format!("seed {seed}: {words}"),
+            logs: format!("  {actual:#?}\n"),
+        }),
+    })
+}
+
+fn cluster_of(job: Job, worker_count: u16) -> Cluster {
+    Cluster {
+        job,
+        objects: Vec::new(),
+        outside: None,
+        worker_count,
+        finishes_within: Duration::from_secs(60),
+        standby_after: None,
+        stops_after: None,
+    }
+}
+
 /// Runs a case without faults and compares its output.
 pub fn run_case(case: &Case) -> Outcome {
     let log = SharedLog::default();
@@ -45,16 +108,8 @@ pub fn run_case(case: &Case) -> Outcome {
         Ok(job) => job,
         Err(reason) => return Outcome::Unsupported(reason),
     };
-    let cluster = Cluster {
-        job,
-        objects: Vec::new(),
-        outside: None,
-        worker_count: 1,
-        finishes_within: Duration::from_secs(60),
-        standby_after: None,
-        stops_after: None,
-    };
-    let ending = cluster.simulate(Trial { is_plain: true, ..Trial::default() });
+    let trial = Trial { is_plain: true, ..Trial::default() };
+    let ending = cluster_of(job, 1).simulate(trial);
     let actual = log.lock().clone();
     let words = match ending.result {
         Ok(()) => compare::difference(case, &actual),
@@ -72,7 +127,7 @@ fn job(case: &Case, log: &SharedLog) -> Result<Job, String> {
         heartbeat_timeout: Duration::from_secs(5),
         deployment_timeout: Duration::from_secs(5),
     });
-    pipeline::build(case, &env, log)?;
+    pipeline::build(case, &env, &Outputs::Log(log.clone()), STEP)?;
     env.build("conformance").map_err(|error| error.to_string())
 }
 

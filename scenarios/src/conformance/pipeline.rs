@@ -1,11 +1,14 @@
 //! Builds the job of a case, operator by operator.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
-use floodmark::{Data, Environment, KeyedStream, OutputTag, Stream, WatermarkStrategy};
+use floodmark::{
+    Collected, Data, Environment, KeyedStream, OutputTag, Stream, Timestamp, WatermarkStrategy,
+};
 
 use super::{
     case::Case,
@@ -35,7 +38,48 @@ pub(crate) struct Building<'a> {
     pub(crate) op: &'a Parameters,
     /// Its place in the pipeline, by which its state is found again.
     pub(crate) uid: String,
-    log: SharedLog,
+    outputs: &'a Outputs,
+}
+
+/// Where what comes out is written down.
+pub(crate) enum Outputs {
+    /// With everything that happens on the way.
+    Log(SharedLog),
+    /// Every record once, whatever happens.
+    Collection(Mutex<Collection>),
+}
+
+/// The records that came out, by side output; those of the main one have the empty name.
+pub(crate) type Collection = BTreeMap<String, Collected<(Timestamp, Row)>>;
+
+impl Outputs {
+    /// Returns what takes the place of a log while a job is built for faults.
+    pub(crate) fn collection() -> Self {
+        Self::Collection(Mutex::default())
+    }
+
+    fn take_main<T: Data + Into<Row>>(&self, stream: Stream<T>) {
+        match self {
+            Self::Log(log) => stream.write("main", MainWriter::new(log.clone())),
+            Self::Collection(collection) => collect(collection, "", stream),
+        }
+    }
+
+    fn take_side(&self, uid: &str, tag: &str, stream: Stream<Event>) {
+        match self {
+            Self::Log(log) => {
+                stream.write(&format!("{uid} {tag}"), SideWriter::new(log.clone(), tag));
+            }
+            Self::Collection(collection) => collect(collection, tag, stream),
+        }
+    }
+}
+
+fn collect<T: Data + Into<Row>>(collection: &Mutex<Collection>, tag: &str, stream: Stream<T>) {
+    let rows = stream.timestamped().map(|(time, value)| (time, value.into()));
+    let collected = rows.collect(&format!("collected {tag}"));
+    let mut collection = collection.lock().unwrap_or_else(PoisonError::into_inner);
+    collection.insert(tag.to_owned(), collected);
 }
 
 impl Building<'_> {
@@ -51,9 +95,7 @@ impl Building<'_> {
 
     /// Writes the side output `tag` of the operator that made `stream` down, and returns the tag.
     pub(crate) fn record_side<T: Data>(&self, stream: &Stream<T>, tag: OutputTag<Event>) {
-        let writer = SideWriter::new(self.log.clone(), tag.name());
-        let name = format!("{} {}", self.uid, tag.name());
-        stream.side_output(tag).write(&name, writer);
+        self.outputs.take_side(&self.uid, tag.name(), stream.side_output(tag));
     }
 }
 
@@ -70,30 +112,34 @@ pub(crate) fn tag<T>(name: &str) -> OutputTag<T> {
     OutputTag::new(name)
 }
 
-/// Connects the streams of a case. What comes out goes into `log`.
+/// Connects the streams of a case, with `pace` between the steps of its input.
 ///
 /// # Errors
 ///
 /// When an operator is not known.
-pub(crate) fn build(case: &Case, env: &Environment, log: &SharedLog) -> Result<(), String> {
-    let mut flow = inputs(case, env);
+pub(crate) fn build(
+    case: &Case,
+    env: &Environment,
+    outputs: &Outputs,
+    pace: Duration,
+) -> Result<(), String> {
+    let mut flow = inputs(case, env, pace);
     for (index, op) in case.pipeline.iter().enumerate() {
-        let building = Building { op, uid: format!("op-{index}"), log: log.clone() };
+        let building = Building { op, uid: format!("op-{index}"), outputs };
         flow = build_one(&building, flow)?;
     }
-    let writer = MainWriter::new(log.clone());
     match flow {
-        Flow::Events(stream) => stream.write("main", writer),
-        Flow::Rows(stream) => stream.write("main", writer),
+        Flow::Events(stream) => outputs.take_main(stream),
+        Flow::Rows(stream) => outputs.take_main(stream),
         Flow::Keyed(_) | Flow::Inputs(_) => return Err("the pipeline has no end".to_owned()),
     }
     Ok(())
 }
 
-fn inputs(case: &Case, env: &Environment) -> Flow {
+fn inputs(case: &Case, env: &Environment, pace: Duration) -> Flow {
     let mut inputs: Vec<_> = (0..case.input_count)
         .map(|input| {
-            let script = Script::new(&case.steps, input);
+            let script = Script::new(&case.steps, input, pace);
             let told = WatermarkStrategy::generator(AsTold).timestamps(|step| step.timestamp());
             let steps = env.source(&format!("input-{input}"), script).watermarks(told);
             steps.flat_map(|step| step.into_event())

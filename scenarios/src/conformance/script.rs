@@ -3,6 +3,7 @@
 use std::{
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use floodmark::{
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     event::{Input, Step},
-    recorder::{FIRST_STEP, STEP},
+    recorder::FIRST_STEP,
 };
 
 /// The steps of one input, up to its end.
@@ -23,6 +24,8 @@ pub(crate) struct Script {
     steps: Arc<Vec<(usize, Step)>>,
     /// The number of the step that ends the input.
     end: usize,
+    /// Time between two steps.
+    pace: Duration,
 }
 
 /// The steps from the `next`-th on.
@@ -32,14 +35,15 @@ pub(crate) struct Position {
 }
 
 impl Script {
-    /// Creates the source of the steps of `input`.
-    pub(crate) fn new(steps: &[Step], input: usize) -> Self {
+    /// Creates the source of the steps of `input`, with `pace` between any two steps.
+    pub(crate) fn new(steps: &[Step], input: usize, pace: Duration) -> Self {
         let ours = steps.iter().enumerate().filter(|(_, step)| step.input == input);
         let is_end = |step: &Step| step.what == Input::Watermark(Timestamp::MAX);
         let end = ours.clone().find(|(_, step)| is_end(step));
         let end = end.map_or(steps.len(), |(number, _)| number);
         let steps = ours.take_while(|(number, _)| *number < end);
-        Self { steps: Arc::new(steps.map(|(number, step)| (number, step.clone())).collect()), end }
+        let steps = steps.map(|(number, step)| (number, step.clone()));
+        Self { steps: Arc::new(steps.collect()), end, pace }
     }
 }
 
@@ -75,7 +79,8 @@ impl SplitReader<Script> for ScriptReader {
         let number = u32::try_from(number).expect("a case has few steps");
         let sleep = self.sleep.get_or_insert_with(|| {
             // In the middle of its span, so that no rounding moves it.
-            self.machine.clock().sleep_until(FIRST_STEP + STEP * number + STEP / 2)
+            let pace = self.script.pace;
+            self.machine.clock().sleep_until(FIRST_STEP + pace * number + pace / 2)
         });
         ready!(sleep.as_mut().poll(cx));
         self.sleep = None;

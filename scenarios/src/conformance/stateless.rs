@@ -1,7 +1,5 @@
 //! The operators that remember nothing, and those that make watermarks.
 
-use std::time::Duration;
-
 use floodmark::WatermarkStrategy;
 
 use super::{
@@ -42,7 +40,7 @@ pub(crate) fn build(building: &Building<'_>, flow: Flow) -> Result<Flow, String>
 }
 
 fn strategy(op: &Parameters) -> Result<WatermarkStrategy<Event>, String> {
-    let delay = Duration::from_millis(op.int("delay").unwrap_or_default().unsigned_abs());
+    let delay = op.span("delay");
     let strategy = match op.text("strategy") {
         Some("monotonous") => WatermarkStrategy::ascending(),
         Some("bounded") => WatermarkStrategy::bounded_out_of_orderness(delay),

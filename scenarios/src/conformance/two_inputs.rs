@@ -24,6 +24,7 @@ pub(crate) fn build(building: &Building<'_>, flow: Flow) -> Result<Flow, String>
         "connect" => connect::build(building, first, second),
         "broadcast" => broadcast::build(building, first, second),
         "interval_join" => joins::interval(building, first, second),
+        "window_join" | "co_group" => joins::windowed(building, first, second),
         _ => Err(building.unsupported()),
     }
 }

@@ -6,7 +6,7 @@ use floodmark_scenarios::conformance::{Case, Outcome, run_case};
 
 /// Operators that no pipeline can have yet. A case with one of them is not run; an operator that is
 /// here and can be built fails the test.
-const MISSING: &[&str] = &["co_group", "window", "window_all", "window_join"];
+const MISSING: &[&str] = &[];
 
 /// Cases that come out otherwise here, for a reason that `docs/flink-differences.md` gives.
 const DIFFERENT: &[&str] = &["union_idle_twice", "watermark_combine_mix_r05"];

@@ -3,13 +3,16 @@
 //! What is compared does not depend on the order in which records of different sources arrive, so that
 //! every difference is a record or a state that was lost or came twice.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use floodmark::{
     Aggregate, AggregatingState, BoxError, BroadcastRead, BroadcastWrite, Context, Environment,
     Generator, Interval, KeyedBroadcastProcess, KeyedCoProcess, KeyedProcess, ListState, MapState,
     Offset, OutputTag, ProcessFunction, RecordContext, ReducingState, RuleContext, Stream,
-    TimeDomain, Timestamp, ValueState, WatermarkStrategy,
+    TimeDomain, Timestamp, Tumbling, ValueState, WatermarkStrategy,
 };
 use floodmark_scenarios::Simulation;
 
@@ -68,6 +71,10 @@ impl Aggregate for Range {
 
     fn finish(&self, (least, greatest): (u64, u64)) -> u64 {
         greatest - least
+    }
+
+    fn merge(&self, left: (u64, u64), right: (u64, u64)) -> (u64, u64) {
+        (left.0.min(right.0), left.1.max(right.1))
     }
 }
 
@@ -295,7 +302,7 @@ fn time_of(number: u64) -> i64 {
 fn joined_intervals_are_whole_across_crashes() {
     let (before, after) = (200, 350);
     let simulation = Simulation::new(move |env| {
-        let millis = std::time::Duration::from_millis;
+        let millis = Duration::from_millis;
         let interval = Interval::new(Offset::before(millis(before)), Offset::after(millis(after)));
         let left = numbers(env, "left").watermarks(by_time()).key_by(|number| number % KEY_COUNT);
         let right = numbers(env, "right").watermarks(by_time()).key_by(|number| number % KEY_COUNT);
@@ -312,6 +319,41 @@ fn joined_intervals_are_whole_across_crashes() {
             left % KEY_COUNT == right % KEY_COUNT && -before <= distance && distance <= after
         });
         assert_eq!(seen, expected.collect());
+    });
+}
+
+#[test]
+fn groups_of_two_inputs_are_whole_across_crashes() {
+    const WINDOW_MS: i64 = 500;
+    let simulation = Simulation::new(|env| {
+        let left = numbers(env, "left").watermarks(by_time()).key_by(|number| number % KEY_COUNT);
+        // Fewer come from the right, so that some groups have no right side.
+        let right = numbers(env, "right").watermarks(by_time()).filter(|number| number % 5 == 0);
+        let windows = Tumbling::event_time(Duration::from_millis(WINDOW_MS.unsigned_abs()));
+        let joined = left.join(right.key_by(|number| number % KEY_COUNT)).window(windows);
+        let grouped = joined.co_group(|key, window, left, right| {
+            let sorted = |side: Vec<&u64>| {
+                let mut side: Vec<u64> = side.into_iter().copied().collect();
+                side.sort_unstable();
+                side
+            };
+            Some((*key, window.start.0, sorted(left), sorted(right)))
+        });
+        grouped.uid("group")
+    });
+    simulation.seeds(0..25).check(|results| {
+        let mut groups: BTreeMap<(u64, i64), (Vec<u64>, Vec<u64>)> = BTreeMap::new();
+        for number in 0..COUNT {
+            let start = time_of(number) / WINDOW_MS * WINDOW_MS;
+            let group = groups.entry((number % KEY_COUNT, start)).or_default();
+            group.0.push(number);
+            group.1.extend((number % 5 == 0).then_some(number));
+        }
+        let groups = groups.into_iter();
+        let expected = groups.map(|((key, start), (left, right))| (key, start, left, right));
+        let mut results = results.to_vec();
+        results.sort_unstable();
+        assert_eq!(results, expected.collect::<Vec<_>>());
     });
 }
 

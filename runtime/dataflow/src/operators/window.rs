@@ -38,9 +38,29 @@ impl Window {
         Self { start: Timestamp(start), end: Timestamp(start) + size }
     }
 
-    /// Returns the last millisecond in the window: the timestamp of its results.
+    /// The window of all records, from the beginning of time to its end.
+    #[doc(alias = "GlobalWindow")]
+    pub const GLOBAL: Self = Self { start: Timestamp::MIN, end: Timestamp::MAX };
+
+    /// Returns whether it is the window of all records.
+    pub fn is_global(&self) -> bool {
+        *self == Self::GLOBAL
+    }
+
+    /// Returns the last millisecond in the window: the timestamp of its results. That of the window
+    /// of all records is the end of time.
     pub fn max_timestamp(&self) -> Timestamp {
-        self.end - Duration::from_millis(1)
+        if self.is_global() { self.end } else { self.end - Duration::from_millis(1) }
+    }
+
+    /// Returns whether nothing lies between two windows.
+    pub(crate) fn touches(&self, other: Self) -> bool {
+        self.start <= other.end && other.start <= self.end
+    }
+
+    /// Returns the shortest window that contains both.
+    pub(crate) fn hull(&self, other: Self) -> Self {
+        Self { start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 }
 
@@ -62,6 +82,9 @@ pub trait Aggregate: Send + Sync + Clone + 'static {
 
     /// Returns the result.
     fn finish(&self, accumulator: Self::Acc) -> Self::Out;
+
+    /// Returns the accumulator of the values of both. Needed when windows become one, as sessions do.
+    fn merge(&self, left: Self::Acc, right: Self::Acc) -> Self::Acc;
 }
 
 /// What a window operator does with the values of a window.
@@ -79,6 +102,13 @@ pub trait Accumulate<T>: Send {
 
     /// Returns the result so far.
     fn finish(&mut self, accumulator: Self::Acc) -> Self::Out;
+
+    /// Returns the accumulator of the values of both.
+    ///
+    /// # Panics
+    ///
+    /// When accumulators cannot be merged; such a function is not used where windows merge.
+    fn merge(&mut self, left: Self::Acc, right: Self::Acc) -> Self::Acc;
 }
 
 /// Accumulates with an [`Aggregate`].
@@ -107,6 +137,10 @@ impl<A: Aggregate> Accumulate<A::In> for AggregateWith<A> {
     fn finish(&mut self, accumulator: A::Acc) -> A::Out {
         self.0.finish(accumulator)
     }
+
+    fn merge(&mut self, left: A::Acc, right: A::Acc) -> A::Acc {
+        self.0.merge(left, right)
+    }
 }
 
 impl<T, S: Data, F: FnMut(&mut S, T) + Send> Accumulate<T> for FoldWith<S, F> {
@@ -126,6 +160,10 @@ impl<T, S: Data, F: FnMut(&mut S, T) + Send> Accumulate<T> for FoldWith<S, F> {
     fn finish(&mut self, accumulator: S) -> S {
         accumulator
     }
+
+    fn merge(&mut self, _: S, _: S) -> S {
+        unreachable!("a job that folds windows that merge cannot be built")
+    }
 }
 
 impl<T: Data, F: FnMut(T, T) -> T + Send> Accumulate<T> for ReduceWith<F> {
@@ -142,6 +180,10 @@ impl<T: Data, F: FnMut(T, T) -> T + Send> Accumulate<T> for ReduceWith<F> {
 
     fn finish(&mut self, accumulator: T) -> T {
         accumulator
+    }
+
+    fn merge(&mut self, left: T, right: T) -> T {
+        (self.0)(left, right)
     }
 }
 
@@ -178,11 +220,11 @@ struct Opened<K, A> {
 
 /// Where the records went, since the job began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Counts {
-    received: u64,
-    accepted: u64,
-    late: u64,
-    dropped: u64,
+pub(super) struct Counts {
+    pub(super) received: u64,
+    pub(super) accepted: u64,
+    pub(super) late: u64,
+    pub(super) dropped: u64,
 }
 
 impl<T, K, F, A> WindowOperator<T, K, F, A>
@@ -248,53 +290,95 @@ where
         }
     }
 
-    /// Fires the windows that end at the watermark or earlier, the oldest first, and forgets those
-    /// for which nothing can come any more.
+    /// Fires the windows that end at the watermark or earlier, and forgets those for which nothing can
+    /// come any more: one after the other, in the order of their times.
     fn fire_due(&mut self, watermark: Timestamp, out: &mut Emitter<(K, Window, A::Out)>) {
+        let mut position = 0;
+        loop {
+            let next = self.window_at(position).filter(|next| next.max_timestamp() <= watermark);
+            let first = self.window_at(0).map(|first| (first, self.options.forgotten_at(first)));
+            match (first, next) {
+                (Some((first, forgotten_at)), next)
+                    if 0 < position
+                        && forgotten_at <= watermark
+                        && next.is_none_or(|next| forgotten_at < next.max_timestamp()) =>
+                {
+                    self.forget_first(first, watermark);
+                    position -= 1;
+                }
+                (_, Some(next)) => {
+                    self.fire((position, next), watermark, out);
+                    position += 1;
+                }
+                (_, None) => break,
+            }
+        }
+        let opened = self.opened.as_mut().expect("an operator is opened before it is used");
+        opened.windows.on_fired(watermark);
+    }
+
+    /// Returns the window at a position, if there are so many.
+    fn window_at(&self, position: usize) -> Option<Window> {
+        let opened = self.opened.as_ref().expect("an operator is opened before it is used");
+        let start = opened.windows.start(position)?;
+        Some(Window { start, end: start + self.options.size })
+    }
+
+    /// Emits the results of a window, in those key groups in which it has not fired before.
+    fn fire(
+        &mut self,
+        (position, window): (usize, Window),
+        watermark: Timestamp,
+        out: &mut Emitter<(K, Window, A::Out)>,
+    ) {
         let Self { options, accumulate, opened, .. } = self;
         let opened = opened.as_mut().expect("an operator is opened before it is used");
         let Opened { windows, watch, .. } = opened;
-        let mut position = 0;
-        while let Some(start) = windows.start(position) {
-            let window = Window { start, end: start + options.size };
-            let (fires_at, forgotten_at) = (window.max_timestamp(), options.forgotten_at(window));
-            if watermark < fires_at {
-                break;
+        let fires_at = window.max_timestamp();
+        let is_last = options.forgotten_at(window) == fires_at;
+        for group in windows.range().iter() {
+            if fires_at <= windows.fired(group) {
+                continue;
             }
-            let is_last = forgotten_at <= watermark;
-            for group in windows.range().iter() {
-                let is_due = windows.fired(group) < fires_at;
-                let table = windows.table_mut(position);
-                if watch.is_watched() {
-                    for (key, _) in table.group(group) {
-                        let owner = (key.clone(), start);
-                        let mut fire =
-                            |time| watch.on_fire(TimeDomain::Event, (time, watermark), &owner);
-                        if is_due {
-                            fire(fires_at);
-                        }
-                        if is_last && !(is_due && forgotten_at == fires_at) {
-                            fire(forgotten_at);
-                        }
-                    }
-                }
-                let mut emit = |key, accumulator| {
-                    out.emit(fires_at, (key, window, accumulate.finish(accumulator)));
-                };
-                if is_due && is_last {
-                    table.drain(group).for_each(|(key, accumulator)| emit(key, accumulator));
-                } else if is_due {
-                    let entries = table.group(group);
-                    entries.for_each(|(key, accumulator)| emit(key.clone(), accumulator.clone()));
-                }
-            }
+            let table = windows.table_mut(position);
+            watch_all(watch, table.group(group), (fires_at, watermark), window);
+            let mut emit = |key, accumulator| {
+                out.emit(fires_at, (key, window, accumulate.finish(accumulator)));
+            };
             if is_last {
-                windows.close_first();
+                table.drain(group).for_each(|(key, accumulator)| emit(key, accumulator));
             } else {
-                position += 1;
+                let entries = table.group(group);
+                entries.for_each(|(key, accumulator)| emit(key.clone(), accumulator.clone()));
             }
         }
-        windows.on_fired(watermark);
+    }
+
+    fn forget_first(&mut self, window: Window, watermark: Timestamp) {
+        let Self { options, opened, .. } = self;
+        let opened = opened.as_mut().expect("an operator is opened before it is used");
+        let Opened { windows, watch, .. } = opened;
+        let forgotten_at = options.forgotten_at(window);
+        for group in windows.range().iter() {
+            let table = windows.table_mut(0);
+            watch_all(watch, table.group(group), (forgotten_at, watermark), window);
+        }
+        windows.close_first();
+    }
+}
+
+/// Tells those who watch that a window's timer at `time` fires, for each of its keys.
+fn watch_all<'a, K: Key, A: 'a>(
+    watch: &mut TimerWatch,
+    entries: impl Iterator<Item = (&'a K, &'a A)>,
+    (time, watermark): (Timestamp, Timestamp),
+    window: Window,
+) {
+    if watch.is_watched() {
+        for (key, _) in entries {
+            let owner = (key.clone(), window.start);
+            watch.on_fire(TimeDomain::Event, (time, watermark), &owner);
+        }
     }
 }
 
@@ -307,7 +391,7 @@ impl<T> WindowOptions<T> {
 
 impl Counts {
     /// Counts a record for whose window it is too late, and hands it on if someone wants it.
-    fn on_late<T: Data, O: Data>(
+    pub(super) fn on_late<T: Data, O: Data>(
         &mut self,
         late_to: Option<OutputTag<T>>,
         timestamp: Timestamp,
@@ -321,6 +405,20 @@ impl Counts {
             }
             None => self.dropped += 1,
         }
+    }
+
+    /// Tells those who watch.
+    pub(super) fn tell(self, machine: &Machine, who: (Attempt, SubtaskId), operator: &str) {
+        let Self { received, accepted, late, dropped } = self;
+        machine.observe(|| RuntimeEvent::RecordsCounted {
+            attempt: who.0,
+            subtask: who.1,
+            operator: operator.to_owned(),
+            received,
+            accepted,
+            late,
+            dropped,
+        });
     }
 }
 
@@ -375,17 +473,7 @@ where
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         snapshot.add(opened.windows.freeze(&self.uid, "windows"));
         snapshot.add(freeze_value(&self.uid, "counts", opened.counts));
-        let (attempt, subtask) = (opened.attempt, opened.subtask);
-        let Counts { received, accepted, late, dropped } = opened.counts;
-        opened.machine.observe(|| RuntimeEvent::RecordsCounted {
-            attempt,
-            subtask,
-            operator: self.uid.clone(),
-            received,
-            accepted,
-            late,
-            dropped,
-        });
+        opened.counts.tell(&opened.machine, (opened.attempt, opened.subtask), &self.uid);
     }
 }
 

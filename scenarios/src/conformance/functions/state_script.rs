@@ -37,6 +37,10 @@ impl Aggregate for Average {
     fn finish(&self, accumulator: (i64, i64)) -> (i64, i64) {
         accumulator
     }
+
+    fn merge(&self, left: (i64, i64), right: (i64, i64)) -> (i64, i64) {
+        (left.0 + right.0, left.1 + right.1)
+    }
 }
 
 /// Returns a row of a sum, a count, and the average in thousandths.
