@@ -4,13 +4,15 @@
 
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use floodmark_benches::{Computing, criterion};
 use floodmark_model::{KeyGroupLayout, KeyPlace};
 use floodmark_state::Table;
 use floodmark_wire::key_hash;
 
 const GROUP_COUNT: u16 = 128;
+
+const KEY_COUNTS: [u64; 3] = [1_000, 100_000, 1_000_000];
 
 const LAYOUT: KeyGroupLayout = KeyGroupLayout { group_count: GROUP_COUNT, parallelism: 1 };
 
@@ -26,7 +28,7 @@ fn table(key_count: u64) -> Table<u64, u64> {
 
 fn update_one_key(c: &mut Criterion<Computing>) {
     let mut group = c.benchmark_group("update_one_key");
-    for key_count in [1_000_u64, 100_000] {
+    for key_count in KEY_COUNTS {
         group.bench_function(BenchmarkId::from_parameter(key_count), |b| {
             let mut table = table(key_count);
             let mut key = 0;
@@ -41,12 +43,13 @@ fn update_one_key(c: &mut Criterion<Computing>) {
     group.finish();
 }
 
+/// The pause of a checkpoint: every page of the table was written to since the last one.
 fn freeze(c: &mut Criterion<Computing>) {
     let mut group = c.benchmark_group("freeze");
-    for key_count in [1_000_u64, 100_000] {
+    for key_count in KEY_COUNTS {
         group.bench_function(BenchmarkId::from_parameter(key_count), |b| {
-            let mut table = table(key_count);
-            b.iter(|| black_box(table.freeze("operator", "state")));
+            let freeze = |mut table: Table<u64, u64>| (table.freeze("operator", "state"), table);
+            b.iter_batched(|| table(key_count), freeze, BatchSize::PerIteration);
         });
     }
     group.finish();
@@ -54,7 +57,7 @@ fn freeze(c: &mut Criterion<Computing>) {
 
 fn serialise(c: &mut Criterion<Computing>) {
     let mut group = c.benchmark_group("serialise");
-    for key_count in [1_000_u64, 100_000] {
+    for key_count in KEY_COUNTS {
         group.bench_function(BenchmarkId::from_parameter(key_count), |b| {
             let mut table = table(key_count);
             b.iter(|| black_box(table.freeze("operator", "state")()));
@@ -67,7 +70,7 @@ fn serialise(c: &mut Criterion<Computing>) {
 fn update_a_thousand_keys_after_freeze(c: &mut Criterion<Computing>) {
     let mut group = c.benchmark_group("update_a_thousand_keys_after_freeze");
     group.throughput(Throughput::Elements(1_000));
-    for key_count in [1_000_u64, 100_000] {
+    for key_count in KEY_COUNTS {
         group.bench_function(BenchmarkId::from_parameter(key_count), |b| {
             let mut table = table(key_count);
             let mut key = 0;
@@ -88,7 +91,7 @@ fn update_a_thousand_keys_after_freeze(c: &mut Criterion<Computing>) {
 
 fn restore(c: &mut Criterion<Computing>) {
     let mut group = c.benchmark_group("restore");
-    for key_count in [1_000_u64, 100_000] {
+    for key_count in KEY_COUNTS {
         group.throughput(Throughput::Elements(key_count));
         group.bench_function(BenchmarkId::from_parameter(key_count), |b| {
             let sections = [table(key_count).freeze("operator", "state")()];

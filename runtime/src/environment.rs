@@ -72,7 +72,7 @@ impl Environment {
             },
             parallelism: 1,
             key_group_count: 128,
-            batch_size: 256,
+            batch_size: 512,
             chains_exchanges: true,
             draft: SharedDraft::default(),
         }

@@ -9,6 +9,7 @@ mod events;
 mod jobs;
 mod loops;
 mod meter;
+mod remote;
 mod simulation;
 mod tally;
 
@@ -20,6 +21,7 @@ use self::{ends::Board, events::WORDS_PER_LINE, jobs::Ends};
 pub use self::{
     events::{Dictionary, Event, rnd},
     meter::{Marks, Meter, Reading, clocks, memory_peak_kib},
+    remote::PartOptions,
     simulation::{SimulationSpeed, measure_simulation},
     tally::{Tally, row},
 };
@@ -182,6 +184,18 @@ impl Workload {
         directory: &Path,
         meter: Meter,
     ) -> Result<Measurement, Error> {
+        let Job { env, marks, board } = self.job(options, directory, Place::Here, meter);
+        threads().block_on(async { env.execute(self.name).await?.wait().await })?;
+        Ok(Measurement {
+            tally: board.total(),
+            whole: marks.whole(),
+            second_half: marks.second_half(),
+            epoch_count: board.epoch_count(),
+        })
+    }
+
+    /// Returns the job, and where its results will be.
+    fn job(&self, options: &MeasureOptions, directory: &Path, place: Place, meter: Meter) -> Job {
         let build = self.job.expect("asked only of workloads that have a job");
         let marks = Arc::new(Marks::new(meter));
         let board = Arc::new(Board::default());
@@ -200,18 +214,32 @@ impl Workload {
                 count: event_count,
                 key_count: self.key_count,
                 batch_size,
+                is_apart: place == Place::Apart,
                 marks: marks.clone(),
                 board: board.clone(),
             },
         );
-        let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let threads = threads.expect("the system has threads to give");
-        threads.block_on(async { env.execute(self.name).await?.wait().await })?;
-        Ok(Measurement {
-            tally: board.total(),
-            whole: marks.whole(),
-            second_half: marks.second_half(),
-            epoch_count: board.epoch_count(),
-        })
+        Job { env, marks, board }
     }
+}
+
+/// Where the two sides of the exchange are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In one process.
+    Here,
+    /// In two.
+    Apart,
+}
+
+/// A job that is ready to run.
+struct Job {
+    env: Environment,
+    marks: Arc<Marks>,
+    board: Arc<Board>,
+}
+
+fn threads() -> tokio::runtime::Runtime {
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    threads.expect("the system has threads to give")
 }

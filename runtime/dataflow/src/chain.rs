@@ -368,6 +368,9 @@ impl SideOutputs {
     }
 }
 
+/// Records that are worth a call of those downstream, however small the batches are that come in.
+const FULL_COUNT_MIN: usize = 64;
+
 /// Takes what an operator emits.
 pub struct Emitter<O> {
     batch: Batch<O>,
@@ -390,6 +393,21 @@ impl<O: Data> Emitter<O> {
     #[cold]
     fn make_room(&mut self) {
         self.batch.reserve(self.expected_count.max(1));
+    }
+
+    /// Passes on what was emitted so far, if that fills a batch: much that is emitted at once would
+    /// otherwise have left the caches before anybody takes it.
+    ///
+    /// # Errors
+    ///
+    /// When those downstream fail.
+    #[inline]
+    pub fn pass_on_full(&mut self) -> Result<(), Error> {
+        if self.expected_count.max(FULL_COUNT_MIN) <= self.batch.len() {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     /// Emits many records to the main output.

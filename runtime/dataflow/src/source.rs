@@ -6,9 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use floodmark_model::{
-    Attempt, Barrier, Batch, ChannelId, CheckpointId, Record, RuntimeEvent, SubtaskId, Timestamp,
-};
+use floodmark_model::{Attempt, Barrier, Batch, ChannelId, CheckpointId, RuntimeEvent, SubtaskId};
 use floodmark_platform::{BoxFuture, Machine, planted};
 use floodmark_state::{Data, Snapshot, freeze_value};
 use serde::{Deserialize, Serialize};
@@ -43,12 +41,14 @@ pub trait Source: Clone + Send + Sync + 'static {
 
 /// Reads one split.
 pub trait SplitReader<S: Source>: Send {
-    /// Returns the next values, never none of them; `None` at the end of the split.
+    /// Returns the next records, never none of them; `None` at the end of the split. A source that knows
+    /// when they happened gives them their timestamps; the others turn values into records with
+    /// [`Record::from`].
     ///
     /// # Cancel safety
     ///
     /// No value is lost when the caller stops polling.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<S::Out>>, BoxError>>;
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Batch<S::Out>>, BoxError>>;
 
     /// Returns the split, positioned behind the last value that was returned.
     fn position(&self) -> S::Split;
@@ -209,19 +209,17 @@ impl<S: Source> Head for SourceHead<S> {
                 continue;
             }
             has_open = true;
-            let Poll::Ready(values) = split.reader.poll_next(cx) else { continue };
-            match values.map_err(|source| Self::error(&self.name, source))? {
+            let Poll::Ready(batch) = split.reader.poll_next(cx) else { continue };
+            match batch.map_err(|source| Self::error(&self.name, source))? {
                 None => {
                     split.has_ended = true;
                     self.end(index)?;
                 }
-                Some(values) => {
+                Some(batch) => {
                     self.next = index + 1;
-                    assert!(!values.is_empty(), "a split yields values, or ends");
-                    let timestamp = Timestamp::MIN;
-                    let record = |value| Record { timestamp, value };
+                    assert!(!batch.is_empty(), "a split yields records, or ends");
                     self.chain.on_split(Split::Reading(index))?;
-                    self.chain.push(values.into_iter().map(record).collect::<Batch<_>>())?;
+                    self.chain.push(batch)?;
                 }
             }
             return Poll::Ready(Ok(Input::Records));

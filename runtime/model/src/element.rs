@@ -13,6 +13,13 @@ pub struct Record<T> {
     pub value: T,
 }
 
+impl<T> From<T> for Record<T> {
+    /// Returns the record of a value whose event time is not known yet.
+    fn from(value: T) -> Self {
+        Self { timestamp: Timestamp::MIN, value }
+    }
+}
+
 /// Consecutive records of one channel, moved together.
 pub type Batch<T> = Vec<Record<T>>;
 

@@ -48,6 +48,8 @@ pub struct KeyGroupLayout {
 pub struct KeyGroupRange {
     start: u16,
     end: u16,
+    /// Key groups of the job.
+    group_count: u16,
 }
 
 impl KeyGroupLayout {
@@ -71,17 +73,15 @@ impl KeyGroupLayout {
         assert!(self.parallelism <= self.group_count);
         assert!(self.group_count <= KEY_GROUP_COUNT_MAX);
 
-        let range = KeyGroupRange { start: self.bound(index), end: self.bound(index + 1) };
+        let (start, end) = (self.bound(index), self.bound(index + 1));
+        let range = KeyGroupRange { start, end, group_count: self.group_count };
         assert!(range.start < range.end);
         range
     }
 
     /// Returns the key group of a key with this hash.
-    #[expect(clippy::cast_possible_truncation, reason = "the product's high half is below u16")]
     pub fn group_of(&self, key_hash: u64) -> KeyGroup {
-        let group = ((u128::from(key_hash) * u128::from(self.group_count)) >> 64) as u16;
-        debug_assert!(group < self.group_count);
-        KeyGroup(group)
+        group_of(key_hash, self.group_count)
     }
 
     /// Returns the place of a key with this hash.
@@ -107,7 +107,19 @@ impl KeyGroupLayout {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "the product's high half is below u16")]
+fn group_of(key_hash: u64, group_count: u16) -> KeyGroup {
+    let group = ((u128::from(key_hash) * u128::from(group_count)) >> 64) as u16;
+    debug_assert!(group < group_count);
+    KeyGroup(group)
+}
+
 impl KeyGroupRange {
+    /// Returns the key group of a key with this hash, whether it lies in the range or not.
+    pub fn group_of(&self, key_hash: u64) -> KeyGroup {
+        group_of(key_hash, self.group_count)
+    }
+
     /// Returns the number of key groups in the range.
     #[expect(clippy::len_without_is_empty, reason = "a range is never empty")]
     pub fn len(&self) -> u16 {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use floodmark_dataflow::{BoxError, Source, SplitReader};
+use floodmark_model::{Batch, Record};
 use floodmark_platform::{BoxFuture, Machine};
 use floodmark_state::Data;
 use rand::{SeedableRng as _, seq::SliceRandom as _};
@@ -154,15 +155,15 @@ impl<T: Data> GeneratorReader<T> {
 }
 
 impl<T: Data> SplitReader<Generator<T>> for GeneratorReader<T> {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<T>>, BoxError>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Batch<T>>, BoxError>> {
         loop {
             let max = ready!(self.pace.poll_allowance(cx, BATCH_SIZE));
             let positions = self.split.next..self.len().min(self.split.next + max as u64);
             if positions.is_empty() {
                 return Poll::Ready(Ok(None));
             }
-            let batch: Vec<T> =
-                positions.clone().filter_map(|position| self.value_at(position)).collect();
+            let values = positions.clone().filter_map(|position| self.value_at(position));
+            let batch: Batch<T> = values.map(Record::from).collect();
             self.split.next = positions.end;
             self.pace.on_yield(usize::try_from(positions.end - positions.start).expect("a batch"));
             if !batch.is_empty() {

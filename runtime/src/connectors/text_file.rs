@@ -8,6 +8,7 @@ use std::{
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use floodmark_dataflow::{BoxError, Source, SplitReader};
+use floodmark_model::{Batch, Record};
 use floodmark_platform::{BoxFuture, Machine, StoreError, planted};
 use serde::{Deserialize, Serialize};
 
@@ -270,13 +271,13 @@ impl FileReader {
 }
 
 impl SplitReader<TextFile> for FileReader {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<Line>>, BoxError>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Batch<Line>>, BoxError>> {
         let max = ready!(self.pace.poll_allowance(cx, BATCH_SIZE));
         loop {
             let lines = self.take_lines(max)?;
             if !lines.is_empty() {
                 self.pace.on_yield(lines.len());
-                return Poll::Ready(Ok(Some(lines)));
+                return Poll::Ready(Ok(Some(lines.into_iter().map(Record::from).collect())));
             }
             if self.is_done() {
                 return Poll::Ready(Ok(None));

@@ -6,6 +6,7 @@ use std::{
 };
 
 use floodmark_dataflow::{BoxError, Source, SplitReader};
+use floodmark_model::{Batch, Record};
 use floodmark_platform::{BoxFuture, Machine};
 use floodmark_state::Data;
 use serde::{Deserialize, Serialize};
@@ -55,10 +56,10 @@ struct VecReader<T> {
 }
 
 impl<T: Data> SplitReader<VecSource<T>> for VecReader<T> {
-    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Vec<T>>, BoxError>> {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Batch<T>>, BoxError>> {
         let VecSplit { next, step } = self.split;
         let values = self.values.iter().skip(next).step_by(step).take(BATCH_SIZE);
-        let batch: Vec<T> = values.cloned().collect();
+        let batch: Batch<T> = values.cloned().map(Record::from).collect();
         self.split.next += step * batch.len();
         Poll::Ready(Ok((!batch.is_empty()).then_some(batch)))
     }

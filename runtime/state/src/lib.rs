@@ -1,14 +1,15 @@
 //! What an operator remembers: keyed state, timers, snapshots.
 //!
-//! State lives in tables, one map per key group, behind reference counts. Freezing a table for a
-//! snapshot clones the counts and nothing else; serialising happens later, elsewhere, while the
-//! operator goes on and copies a key group the first time it writes to it. So the pause of a
-//! checkpoint does not grow with the state.
+//! State lives in tables, whose entries lie in pages. Freezing a table for a snapshot shares the pages
+//! and nothing else; serialising happens later, elsewhere, while the operator goes on and copies a page
+//! the first time it writes to it. So the pause of a checkpoint hardly grows with the state.
 //!
 //! Nothing here knows channels, records or barriers.
 
 mod copy_shelf;
+mod index;
 mod keyed;
+mod pages;
 mod snapshot;
 mod states;
 mod table;
@@ -23,7 +24,7 @@ pub use states::{
 };
 pub use table::{Entry, Table, Vacancy};
 pub use timers::Timers;
-pub use windows::Windows;
+pub use windows::{Fired, Windows};
 
 use serde::{Serialize, de::DeserializeOwned};
 

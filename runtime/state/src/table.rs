@@ -1,33 +1,30 @@
-//! A table of keyed state: one map per key group, frozen in constant time.
+//! A table of keyed state: entries in the order in which their keys came, and an index by hash.
 
-use std::{any::type_name, sync::Arc};
+use std::{any::type_name, iter::zip};
 
 use floodmark_model::{KeyGroup, KeyGroupRange, KeyPlace};
 use floodmark_wire::{KeyGroupBytes, Section, codec, key_hash};
-use indexmap::map::{
-    IndexMap,
-    raw_entry_v1::{RawEntryApiV1 as _, RawEntryMut, RawVacantEntryMut},
-};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::{
     Data, FrozenSection, Key, StateError,
+    index::{Fragment, Index},
+    pages::{FrozenPages, Pages},
     snapshot::{check_type, decode, parts_in},
 };
 
 /// Values by key, for the key groups of one subtask.
 ///
-/// The values of a key group lie in the order in which their keys came, and a snapshot keeps that
-/// order: what is read in turn does not depend on a restore. A removal moves the last one into the
-/// gap.
+/// Entries lie in the order in which their keys came, and a snapshot keeps that order: what is read in
+/// turn does not depend on a restore. A removal moves the last entry into the gap.
 ///
-/// A write after [`Table::freeze`] copies the map of the key group it falls into, once; so the cost
-/// of a snapshot is spread over the writes that follow it.
+/// A write after [`Table::freeze`] copies the page it falls into, once; so the cost of a snapshot is
+/// spread over the writes that follow it.
 #[derive(Debug)]
 pub struct Table<K, V> {
     range: KeyGroupRange,
-    /// The map of each key group of `range`.
-    groups: Vec<Group<K, V>>,
+    index: Index,
+    entries: Pages<(K, V)>,
 }
 
 /// What a table has for a key.
@@ -42,69 +39,26 @@ pub enum Entry<'a, K, V> {
 /// Room for a value.
 #[derive(Debug)]
 pub struct Vacancy<'a, K, V> {
-    entry: RawVacantEntryMut<'a, K, V, ()>,
-    hash: u64,
+    table: &'a mut Table<K, V>,
+    place: KeyPlace,
 }
 
-impl<'a, K, V> Vacancy<'a, K, V> {
+impl<'a, K: Key, V: Data> Vacancy<'a, K, V> {
     /// Sets the value of the key that was looked up, and no other.
     pub fn insert(self, key: K, value: V) -> &'a mut V {
-        self.entry.insert_hashed_nocheck(self.hash, key, value).1
+        let Self { table, place } = self;
+        let number = table.push(place, key, value);
+        &mut table.entries.get_mut(number).1
     }
 }
 
-/// Keys are hashed by those who look them up.
-type Map<K, V> = IndexMap<K, V, ()>;
-
-/// The values of one key group. Ours alone costs nothing to change, not even a look at a reference
-/// count.
-#[derive(Debug)]
-enum Group<K, V> {
-    Own(Map<K, V>),
-    /// A snapshot holds it, too.
-    Shared(Arc<Map<K, V>>),
-}
-
-impl<K: Key, V: Data> Group<K, V> {
-    fn new() -> Self {
-        Self::Own(Map::with_hasher(()))
-    }
-
-    fn map(&self) -> &Map<K, V> {
-        match self {
-            Self::Own(map) => map,
-            Self::Shared(map) => map,
-        }
-    }
-
-    fn map_mut(&mut self) -> &mut Map<K, V> {
-        if let Self::Shared(map) = self {
-            let map = std::mem::replace(map, Arc::new(Map::with_hasher(())));
-            *self = Self::Own(Arc::unwrap_or_clone(map));
-        }
-        match self {
-            Self::Own(map) => map,
-            Self::Shared(_) => unreachable!("it was just made ours"),
-        }
-    }
-
-    /// Returns what the group holds now, for good.
-    fn freeze(&mut self) -> Arc<Map<K, V>> {
-        if let Self::Own(map) = self {
-            let map = std::mem::replace(map, Map::with_hasher(()));
-            *self = Self::Shared(Arc::new(map));
-        }
-        match self {
-            Self::Shared(map) => map.clone(),
-            Self::Own(_) => unreachable!("it was just shared"),
-        }
-    }
-}
+/// An entry as a snapshot keeps it: with its number, which gives the order across key groups.
+type Numbered<K, V> = (u32, K, V);
 
 impl<K: Key, V: Data> Table<K, V> {
     /// Creates an empty table.
     pub fn new(range: KeyGroupRange) -> Self {
-        Self { range, groups: range.iter().map(|_| Group::new()).collect() }
+        Self { range, index: Index::default(), entries: Pages::default() }
     }
 
     /// Creates a table from the parts of `sections` that fall into `range`.
@@ -114,148 +68,154 @@ impl<K: Key, V: Data> Table<K, V> {
     /// When they were stored as another type, or are malformed.
     pub fn restore(range: KeyGroupRange, sections: &[Section]) -> Result<Self, StateError> {
         sections.iter().try_for_each(check_type::<(K, V)>)?;
-        let mut table = Self::new(range);
+        let mut entries = Vec::new();
         for (section, part) in parts_in(sections, range) {
-            let entries: Vec<(K, V)> = decode(section, &part.bytes)?;
-            table.groups[range.position_of(part.group)].map_mut().reserve(entries.len());
-            for (key, value) in entries {
-                let place = KeyPlace { group: part.group, hash: key_hash(&key) };
-                table.insert(place, key, value);
-            }
+            entries.append(&mut decode::<Vec<Numbered<K, V>>>(section, &part.bytes)?);
         }
+        let mut table = Self::new(range);
+        table.extend(entries);
         Ok(table)
+    }
+
+    /// Adds entries of a snapshot, whose keys are not in the table, in the order that they had.
+    pub(crate) fn extend(&mut self, mut entries: Vec<Numbered<K, V>>) {
+        // Those of several subtasks may have one number; then the order of their key groups counts.
+        entries.sort_by_key(|(number, ..)| *number);
+        for (_, key, value) in entries {
+            let hash = key_hash(&key);
+            self.push(KeyPlace { group: self.range.group_of(hash), hash }, key, value);
+        }
+    }
+
+    fn find(&self, place: KeyPlace, key: &K) -> Option<usize> {
+        let is_it = |number| self.entries.get(number as usize).0 == *key;
+        self.index.find(Fragment::of(place.hash), is_it).map(|number| number as usize)
+    }
+
+    /// Adds an entry, whose key is not in the table.
+    fn push(&mut self, place: KeyPlace, key: K, value: V) -> usize {
+        debug_assert!(self.range.contains(place.group), "a key is kept by its owner");
+        let number = self.entries.push((key, value));
+        let entry = u32::try_from(number).expect("a table holds fewer than 2³² entries");
+        self.index.insert(Fragment::of(place.hash), entry);
+        number
     }
 
     /// Returns the value of `key`.
     pub fn get(&self, place: KeyPlace, key: &K) -> Option<&V> {
-        let map = self.groups[self.range.position_of(place.group)].map();
-        map.raw_entry_v1().from_key_hashed_nocheck(place.hash, key).map(|(_, value)| value)
+        self.find(place, key).map(|number| &self.entries.get(number).1)
     }
 
     /// Sets the value of `key`.
     pub fn insert(&mut self, place: KeyPlace, key: K, value: V) {
-        match self
-            .group_mut(place.group)
-            .raw_entry_mut_v1()
-            .from_key_hashed_nocheck(place.hash, &key)
-        {
-            RawEntryMut::Occupied(mut entry) => drop(entry.insert(value)),
-            RawEntryMut::Vacant(entry) => drop(entry.insert_hashed_nocheck(place.hash, key, value)),
+        match self.find(place, &key) {
+            Some(number) => self.entries.get_mut(number).1 = value,
+            None => drop(self.push(place, key, value)),
         }
     }
 
     /// Returns the value of `key` for change, if there is one.
     pub fn get_mut(&mut self, place: KeyPlace, key: &K) -> Option<&mut V> {
-        match self
-            .group_mut(place.group)
-            .raw_entry_mut_v1()
-            .from_key_hashed_nocheck(place.hash, key)
-        {
-            RawEntryMut::Occupied(entry) => Some(entry.into_mut()),
-            RawEntryMut::Vacant(_) => None,
-        }
+        self.find(place, key).map(|number| &mut self.entries.get_mut(number).1)
     }
 
     /// Looks `key` up once, to change its value or to set it.
+    #[inline]
     pub fn entry(&mut self, place: KeyPlace, key: &K) -> Entry<'_, K, V> {
-        match self
-            .group_mut(place.group)
-            .raw_entry_mut_v1()
-            .from_key_hashed_nocheck(place.hash, key)
-        {
-            RawEntryMut::Occupied(entry) => Entry::Occupied(entry.into_mut()),
-            RawEntryMut::Vacant(entry) => Entry::Vacant(Vacancy { entry, hash: place.hash }),
+        match self.find(place, key) {
+            Some(number) => Entry::Occupied(&mut self.entries.get_mut(number).1),
+            None => Entry::Vacant(Vacancy { table: self, place }),
         }
     }
 
     /// Removes and returns the value of `key`.
     pub fn remove(&mut self, place: KeyPlace, key: &K) -> Option<V> {
-        match self
-            .group_mut(place.group)
-            .raw_entry_mut_v1()
-            .from_key_hashed_nocheck(place.hash, key)
-        {
-            RawEntryMut::Occupied(entry) => Some(entry.swap_remove()),
-            RawEntryMut::Vacant(_) => None,
+        let number = self.find(place, key)?;
+        let last = self.entries.len() - 1;
+        let entry = |number| u32::try_from(number).expect("it is in the index");
+        self.index.remove(Fragment::of(place.hash), entry(number));
+        if number != last {
+            let moved = Fragment::of(key_hash(&self.entries.get(last).0));
+            self.index.renumber(moved, entry(last), entry(number));
         }
+        Some(self.entries.swap_remove(number).1)
     }
 
-    /// Returns the values of a key group with their keys, in their order.
-    pub fn group(&self, group: KeyGroup) -> impl Iterator<Item = (&K, &V)> {
-        self.groups[self.range.position_of(group)].map().iter()
+    /// Returns all values with their keys, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.entries.iter().map(|(key, value)| (key, value))
     }
 
-    /// Removes and returns the values of a key group with their keys, in their order. The room stays.
-    pub fn drain(&mut self, group: KeyGroup) -> impl Iterator<Item = (K, V)> {
-        self.group_mut(group).drain(..)
+    /// Removes and returns all values with their keys, in their order. The room stays.
+    pub fn drain(&mut self) -> impl Iterator<Item = (K, V)> {
+        self.index.clear();
+        self.entries.drain()
     }
 
     /// Returns the number of values.
     pub fn entry_count(&self) -> usize {
-        self.groups.iter().map(|group| group.map().len()).sum()
+        self.entries.len()
     }
 
-    /// Fixes the content for a snapshot. Costs one reference count per key group.
+    /// Fixes the content for a snapshot. Costs one reference count per page.
     pub fn freeze(&mut self, operator: &str, name: &str) -> FrozenSection {
         let (operator, name) = (operator.to_owned(), name.to_owned());
-        let frozen = self.freeze_groups();
+        let frozen = self.freeze_entries();
         Box::new(move || Section {
             operator,
             name,
             type_name: type_name::<(K, V)>().to_owned(),
             entry_count: frozen.entry_count(),
-            groups: frozen.0.iter().map(|(group, map)| encode(*group, map)).collect(),
+            groups: frozen.encode(),
         })
     }
 
-    /// Returns what every key group holds now, for good.
-    pub(crate) fn freeze_groups(&mut self) -> FrozenTable<K, V> {
-        let groups = self.range.iter().zip(&mut self.groups);
-        let groups = groups.filter(|(_, group)| !group.map().is_empty());
-        FrozenTable(groups.map(|(number, group)| (number, group.freeze())).collect())
+    /// Returns what the table holds now, for good.
+    pub(crate) fn freeze_entries(&mut self) -> FrozenTable<K, V> {
+        FrozenTable { range: self.range, entries: self.entries.freeze() }
     }
 
     /// Removes all values. The room stays.
     pub(crate) fn clear(&mut self) {
-        self.groups.iter_mut().for_each(|group| match group {
-            Group::Own(map) => map.clear(),
-            Group::Shared(_) => *group = Group::new(),
-        });
-    }
-
-    fn group_mut(&mut self, group: KeyGroup) -> &mut Map<K, V> {
-        self.groups[self.range.position_of(group)].map_mut()
+        self.index.clear();
+        self.entries.clear();
     }
 }
 
-/// The key groups of a table that held something when it was frozen, in order.
-pub(crate) struct FrozenTable<K, V>(Vec<(KeyGroup, Arc<Map<K, V>>)>);
+/// What a table held when it was frozen.
+pub(crate) struct FrozenTable<K, V> {
+    range: KeyGroupRange,
+    entries: FrozenPages<(K, V)>,
+}
 
-impl<K, V> FrozenTable<K, V> {
+impl<K: Key, V: Data> FrozenTable<K, V> {
     pub(crate) fn entry_count(&self) -> u64 {
-        self.0.iter().map(|(_, map)| map.len() as u64).sum()
+        self.entries.len() as u64
     }
 
-    /// Returns what a key group held, if it held anything, in a form that serialises as pairs.
-    pub(crate) fn entries(&self, group: KeyGroup) -> Option<Entries<'_, K, V>> {
-        let position = self.0.binary_search_by_key(&group, |(group, _)| *group).ok()?;
-        Some(Entries(&self.0[position].1))
+    /// Returns the entries of each key group of the range, in a form that serialises like
+    /// [`Numbered`] ones.
+    pub(crate) fn by_group(&self) -> Vec<Vec<(u32, &K, &V)>> {
+        let mut groups = vec![Vec::new(); usize::from(self.range.len())];
+        for (number, (key, value)) in zip(0.., self.entries.iter()) {
+            let group = self.range.group_of(key_hash(key));
+            groups[self.range.position_of(group)].push((number, key, value));
+        }
+        groups
+    }
+
+    fn encode(&self) -> Vec<KeyGroupBytes> {
+        let groups = self.range.iter().zip(self.by_group());
+        let groups = groups.filter(|(_, entries)| !entries.is_empty());
+        groups.map(|(group, entries)| encode(group, &entries)).collect()
     }
 }
 
-fn encode<K: Key, V: Data>(group: KeyGroup, map: &Map<K, V>) -> KeyGroupBytes {
+/// Returns the bytes of what belongs to a key group.
+pub(crate) fn encode<T: Serialize + ?Sized>(group: KeyGroup, content: &T) -> KeyGroupBytes {
     let mut bytes = Vec::new();
-    codec::encode_value(&Entries(map), &mut bytes);
+    codec::encode_value(content, &mut bytes);
     KeyGroupBytes { group, bytes }
-}
-
-/// The entries of a map as a sequence of pairs.
-pub(crate) struct Entries<'a, K, V>(&'a Map<K, V>);
-
-impl<K: Serialize, V: Serialize> Serialize for Entries<'_, K, V> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter())
-    }
 }
 
 #[cfg(test)]
@@ -309,10 +269,23 @@ mod tests {
         [9, 3, 7, 1, 8, 2_u64].into_iter().for_each(|key| insert(&mut table, key, key));
         table.remove(place(&3_u64), &3);
         let section = table.freeze("counts", "total")();
-        let restored = Table::<u64, u64>::restore(LAYOUT.range_of(0), &[section]).unwrap();
-        for group in LAYOUT.range_of(0).iter() {
-            assert!(restored.group(group).eq(table.group(group)), "{group}");
+        let mut restored = Table::<u64, u64>::restore(LAYOUT.range_of(0), &[section]).unwrap();
+        assert!(restored.iter().eq(table.iter()));
+        for table in [&mut table, &mut restored] {
+            assert_eq!(table.remove(place(&7_u64), &7), Some(7));
         }
+        assert!(restored.iter().eq(table.iter()));
+        assert_eq!(table.drain().map(|(key, _)| key).collect::<Vec<_>>(), [9, 2, 8, 1]);
+    }
+
+    #[test]
+    fn an_emptied_table_finds_nothing() {
+        let mut table = Table::new(LAYOUT.range_of(0));
+        (0..9_u64).for_each(|key| insert(&mut table, key, key));
+        assert_eq!(table.drain().count(), 9);
+        assert!((0..9_u64).all(|key| table.get(place(&key), &key).is_none()));
+        insert(&mut table, 4, 1);
+        assert!(table.iter().eq([(&4, &1)]));
     }
 
     #[test]

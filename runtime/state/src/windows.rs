@@ -4,16 +4,19 @@
 //! table. A window that ends is read out whole, which needs neither an entry per key to say when nor
 //! an order of times.
 
-use std::{any::type_name, collections::VecDeque};
+use std::{
+    any::type_name,
+    collections::{BTreeMap, VecDeque},
+};
 
-use floodmark_model::{KeyGroup, KeyGroupRange, KeyPlace, Timestamp};
-use floodmark_wire::{KeyGroupBytes, Section, codec, key_hash};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use floodmark_model::{KeyGroup, KeyGroupRange, Timestamp};
+use floodmark_wire::{KeyGroupBytes, Section, key_hash};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Data, FrozenSection, Key, StateError, Table,
     snapshot::{check_type, decode, parts_in},
-    table::FrozenTable,
+    table::{FrozenTable, encode},
 };
 
 /// Emptied tables that are kept, so that the next windows need no memory of their own.
@@ -30,6 +33,24 @@ pub struct Windows<K, A> {
     spare: Vec<Table<K, A>>,
     /// By key group of `range`: windows that ended at this time or earlier have fired.
     fired: Vec<Timestamp>,
+}
+
+/// Up to when windows have fired.
+pub struct Fired<'a> {
+    range: KeyGroupRange,
+    times: &'a [Timestamp],
+    /// If it is one time. Key groups that come from several subtasks may differ until event time has
+    /// caught up.
+    all: Option<Timestamp>,
+}
+
+impl Fired<'_> {
+    /// Returns up to when windows of `key` have fired.
+    #[inline]
+    pub fn of<K: Key>(&self, key: &K) -> Timestamp {
+        let group = || self.range.group_of(key_hash(key));
+        self.all.unwrap_or_else(|| self.times[self.range.position_of(group())])
+    }
 }
 
 /// What a snapshot holds of one key group.
@@ -56,16 +77,17 @@ impl<K: Key, A: Data> Windows<K, A> {
     pub fn restore(range: KeyGroupRange, sections: &[Section]) -> Result<Self, StateError> {
         sections.iter().try_for_each(check_type::<(Timestamp, K, A)>)?;
         let mut this = Self::new(range);
+        let mut windows: BTreeMap<Timestamp, Vec<_>> = BTreeMap::new();
         for (section, part) in parts_in(sections, range) {
-            let stored: Stored<Vec<(K, A)>> = decode_stored(section, part)?;
+            let stored: Stored<Vec<(u32, K, A)>> = decode(section, &part.bytes)?;
             this.fired[range.position_of(part.group)] = stored.fired;
-            for (start, entries) in stored.windows {
-                let window = this.open(start);
-                for (key, accumulator) in entries {
-                    let place = KeyPlace { group: part.group, hash: key_hash(&key) };
-                    this.table_mut(window).insert(place, key, accumulator);
-                }
+            for (start, mut entries) in stored.windows {
+                windows.entry(start).or_default().append(&mut entries);
             }
+        }
+        for (start, entries) in windows {
+            let position = this.open(start);
+            this.table_mut(position).extend(entries);
         }
         Ok(this)
     }
@@ -111,6 +133,23 @@ impl<K: Key, A: Data> Windows<K, A> {
         self.fired[self.range.position_of(group)]
     }
 
+    /// Returns up to when windows of any key group have fired.
+    pub fn fired_latest(&self) -> Timestamp {
+        *self.fired.iter().max().expect("a range is never empty")
+    }
+
+    /// Returns the accumulators of the window at a position, and up to when windows have fired.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn window_mut(&mut self, position: usize) -> (&mut Table<K, A>, Fired<'_>) {
+        let Self { range, open, fired, .. } = self;
+        let first = fired[0];
+        let all = fired.iter().all(|fired| *fired == first).then_some(first);
+        (&mut open[position].1, Fired { range: *range, times: fired, all })
+    }
+
     /// Remembers that all windows that end at `time` or earlier have fired.
     pub fn on_fired(&mut self, time: Timestamp) {
         self.fired.iter_mut().for_each(|fired| *fired = time.max(*fired));
@@ -134,39 +173,33 @@ impl<K: Key, A: Data> Windows<K, A> {
     pub fn freeze(&mut self, operator: &str, name: &str) -> FrozenSection {
         let (operator, name) = (operator.to_owned(), name.to_owned());
         let windows: Vec<_> =
-            self.open.iter_mut().map(|(start, table)| (*start, table.freeze_groups())).collect();
+            self.open.iter_mut().map(|(start, table)| (*start, table.freeze_entries())).collect();
         let fired: Vec<_> = self.range.iter().zip(self.fired.iter().copied()).collect();
         Box::new(move || Section {
             operator,
             name,
             type_name: type_name::<(Timestamp, K, A)>().to_owned(),
             entry_count: windows.iter().map(|(_, table)| table.entry_count()).sum(),
-            groups: fired
-                .into_iter()
-                .map(|(group, fired)| encode(group, fired, &windows))
-                .collect(),
+            groups: encode_all(&fired, &windows),
         })
     }
 }
 
-/// Returns the bytes of one key group.
-fn encode<K: Key, A: Data>(
-    group: KeyGroup,
-    fired: Timestamp,
+/// Returns the bytes of every key group.
+fn encode_all<K: Key, A: Data>(
+    fired: &[(KeyGroup, Timestamp)],
     windows: &[(Timestamp, FrozenTable<K, A>)],
-) -> KeyGroupBytes {
-    let windows = windows.iter();
-    let windows = windows.filter_map(|(start, table)| Some((*start, table.entries(group)?)));
-    let mut bytes = Vec::new();
-    codec::encode_value(&Stored { fired, windows: windows.collect() }, &mut bytes);
-    KeyGroupBytes { group, bytes }
-}
-
-fn decode_stored<G: DeserializeOwned>(
-    section: &Section,
-    part: &KeyGroupBytes,
-) -> Result<Stored<G>, StateError> {
-    decode(section, &part.bytes)
+) -> Vec<KeyGroupBytes> {
+    let mut stored: Vec<Stored<_>> =
+        fired.iter().map(|(_, fired)| Stored { fired: *fired, windows: Vec::new() }).collect();
+    for (start, table) in windows {
+        for (stored, entries) in stored.iter_mut().zip(table.by_group()) {
+            if !entries.is_empty() {
+                stored.windows.push((*start, entries));
+            }
+        }
+    }
+    fired.iter().zip(&stored).map(|((group, _), stored)| encode(*group, stored)).collect()
 }
 
 #[cfg(test)]
@@ -186,9 +219,7 @@ mod tests {
     fn content(windows: &Windows<u64, u64>) -> Vec<(i64, u64, u64)> {
         let mut content = Vec::new();
         for (start, table) in &windows.open {
-            for group in windows.range.iter() {
-                content.extend(table.group(group).map(|(key, value)| (start.0, *key, *value)));
-            }
+            content.extend(table.iter().map(|(key, value)| (start.0, *key, *value)));
         }
         content
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use floodmark::{
-    BoxError, CheckpointConfig, Source, SplitReader,
+    Batch, BoxError, CheckpointConfig, Source, SplitReader,
     platform::{BoxFuture, Machine},
 };
 
@@ -44,7 +44,7 @@ impl Source for Busy {
 }
 
 impl SplitReader<Busy> for BusyReader {
-    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Vec<u64>>, BoxError>> {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Batch<u64>>, BoxError>> {
         if self.has_heard.load(Ordering::Relaxed) {
             return Poll::Ready(Ok(None));
         }
@@ -52,7 +52,7 @@ impl SplitReader<Busy> for BusyReader {
             return Poll::Ready(Err("no checkpoint has completed".into()));
         }
         self.batch_count += 1;
-        Poll::Ready(Ok(Some(vec![self.batch_count])))
+        Poll::Ready(Ok(Some(vec![self.batch_count.into()])))
     }
 
     fn position(&self) -> u64 {

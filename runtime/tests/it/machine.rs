@@ -11,7 +11,7 @@ use std::{
 };
 
 use floodmark::{
-    BoxError, CheckpointConfig, Environment, Error, JobHandle, Source, SplitReader,
+    Batch, BoxError, CheckpointConfig, Environment, Error, JobHandle, Source, SplitReader,
     platform::{BoxFuture, Machine},
 };
 use serde::{Deserialize, Serialize};
@@ -151,7 +151,7 @@ impl Source for Gated {
 }
 
 impl SplitReader<Gated> for GatedReader {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<u64>>, BoxError>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Batch<u64>>, BoxError>> {
         let Gated { count, gate_at, gate } = &self.source;
         let GatedSplit { next, step } = self.split;
         if *count <= next {
@@ -167,7 +167,7 @@ impl SplitReader<Gated> for GatedReader {
             return Poll::Pending;
         }
         self.split.next += step;
-        Poll::Ready(Ok(Some(vec![next])))
+        Poll::Ready(Ok(Some(vec![next.into()])))
     }
 
     fn position(&self) -> GatedSplit {

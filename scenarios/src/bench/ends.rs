@@ -9,7 +9,7 @@ use std::{
 };
 
 use floodmark::{
-    Attempt, BoxError, Data, Record, SinkContext, Source, SplitReader, TransactionId,
+    Attempt, Batch, BoxError, Data, Record, SinkContext, Source, SplitReader, TransactionId,
     TwoPhaseCommit, Work,
     platform::{BoxFuture, Machine},
 };
@@ -24,15 +24,18 @@ pub(super) struct Made<T, F> {
     pub(super) make: F,
     /// Values that travel together.
     pub(super) batch_size: usize,
+    /// Whether the last subtask yields them all, so that all others are elsewhere.
+    pub(super) is_apart: bool,
     pub(super) marks: Arc<Marks>,
     pub(super) value: PhantomData<fn() -> T>,
 }
 
 impl<T, F: Clone> Clone for Made<T, F> {
     fn clone(&self) -> Self {
-        let Self { count, make, batch_size, marks, value } = self;
+        let Self { count, make, batch_size, is_apart, marks, value } = self;
         let (make, marks) = (make.clone(), marks.clone());
-        Self { count: *count, make, batch_size: *batch_size, marks, value: *value }
+        let (batch_size, is_apart) = (*batch_size, *is_apart);
+        Self { count: *count, make, batch_size, is_apart, marks, value: *value }
     }
 }
 
@@ -52,7 +55,12 @@ where
 
     fn splits(&self, _: &Machine, parallelism: u16) -> BoxFuture<Result<Vec<MadeSplit>, BoxError>> {
         let step = u64::from(parallelism);
-        let splits = (0..step).map(|next| MadeSplit { next, step }).collect();
+        let split = |index| match self.is_apart {
+            true if index + 1 == step => MadeSplit { next: 0, step: 1 },
+            true => MadeSplit { next: self.count, step: 1 },
+            false => MadeSplit { next: index, step },
+        };
+        let splits = (0..step).map(split).collect();
         Box::pin(async { Ok(splits) })
     }
 
@@ -70,20 +78,20 @@ impl<T: Data, F> SplitReader<Made<T, F>> for MadeReader<T, F>
 where
     F: Fn(u64) -> T + Clone + Send + Sync + 'static,
 {
-    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Vec<T>>, BoxError>> {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Batch<T>>, BoxError>> {
         let Made { count, make, batch_size, marks, .. } = &self.source;
         let MadeSplit { next, step } = self.split;
-        marks.begin();
-        if *count / 2 <= next {
-            marks.half();
-        }
         let left = count.saturating_sub(next).div_ceil(step);
         let len = left.min(*batch_size as u64);
         if len == 0 {
             return Poll::Ready(Ok(None));
         }
+        marks.begin();
+        if *count / 2 <= next {
+            marks.half();
+        }
         self.split.next = next + len * step;
-        Poll::Ready(Ok(Some((0..len).map(|index| make(next + index * step)).collect())))
+        Poll::Ready(Ok(Some((0..len).map(|index| make(next + index * step).into()).collect())))
     }
 
     fn position(&self) -> MadeSplit {

@@ -2,7 +2,7 @@
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
-use floodmark::{Aggregate, Environment, Stream, Tumbling, WatermarkStrategy, Window};
+use floodmark::{Aggregate, Data, Environment, Stream, Tumbling, WatermarkStrategy, Window};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -17,6 +17,9 @@ pub(super) struct Ends {
     pub(super) count: u64,
     pub(super) key_count: u64,
     pub(super) batch_size: usize,
+    /// Whether the exchange is to lead from one process into another: the source is on the one, all else
+    /// on the other.
+    pub(super) is_apart: bool,
     pub(super) marks: Arc<Marks>,
     pub(super) board: Arc<Board>,
 }
@@ -25,7 +28,8 @@ impl Ends {
     fn source<T, F: Fn(u64) -> T>(&self, count: u64, make: F) -> Made<T, F> {
         let Self { batch_size, marks, .. } = self;
         let (batch_size, marks) = (*batch_size, marks.clone());
-        Made { count, make, batch_size, marks, value: PhantomData }
+        let is_apart = self.is_apart;
+        Made { count, make, batch_size, is_apart, marks, value: PhantomData }
     }
 
     fn sink<T, F: Fn(&mut Tally, T)>(&self, add: F) -> TallySink<F> {
@@ -37,11 +41,19 @@ impl Ends {
         let key_count = self.key_count;
         let source = self.source(self.count, move |index| Event::new(index, key_count));
         let disorder = Duration::from_millis(DISORDER_MAX_MILLIS.unsigned_abs());
-        env.source("events", source).watermarks(
-            WatermarkStrategy::bounded_out_of_orderness(disorder)
-                .emit_every(WATERMARK_EVERY)
-                .timestamps(|event: &Event| event.time),
+        self.before(
+            self.before(env.source("events", source)).watermarks(
+                WatermarkStrategy::bounded_out_of_orderness(disorder)
+                    .emit_every(WATERMARK_EVERY)
+                    .timestamps(|event: &Event| event.time),
+            ),
         )
+    }
+
+    /// Marks an operator as one before the exchange. If that leads into another process, it has a second
+    /// subtask there, which is the one that gets no events.
+    fn before<T: Data>(&self, stream: Stream<T>) -> Stream<T> {
+        if self.is_apart { stream.parallelism(2) } else { stream }
     }
 }
 
@@ -74,8 +86,8 @@ pub(super) fn running_total(env: &Environment, ends: &Ends) {
     let sink = ends.sink(|tally, Running { key, count, sum }| {
         tally.add_both(row([key, count]), sum.cast_unsigned());
     });
-    ends.events(env)
-        .map(|event| Running { key: event.key, count: 1, sum: event.value })
+    let one = |event: Event| Running { key: event.key, count: 1, sum: event.value };
+    ends.before(ends.events(env).map(one))
         .key_by(|running| running.key)
         .reduce(|before, one| Running {
             count: before.count + one.count,
@@ -133,12 +145,13 @@ pub(super) fn word_count(env: &Environment, ends: &Ends) {
     let sink = ends.sink(|tally, (word, count): (String, u64)| {
         tally.add(signature(&word).wrapping_mul(count));
     });
-    env.source("lines", ends.source(ends.count / WORDS_PER_LINE, make))
-        .flat_map(|line: String| {
-            line.split(' ').map(|word| (word.to_owned(), 1)).collect::<Vec<_>>()
-        })
+    let words = |line: String| -> Vec<(String, u64)> {
+        line.split(' ').map(|word| (word.to_owned(), 1)).collect()
+    };
+    let lines = ends.before(env.source("lines", ends.source(ends.count / WORDS_PER_LINE, make)));
+    ends.before(lines.flat_map(words))
         .key_by(|(word, _)| word.clone())
-        .reduce(|(word, before), (_, one): (String, u64)| (word, before + one))
+        .reduce(|(word, before), (_, one)| (word, before + one))
         .uid("counts")
         .sink("tally", sink);
 }

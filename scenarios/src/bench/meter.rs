@@ -6,12 +6,13 @@ use std::{
 };
 
 use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 
 /// Reads two numbers that only grow.
 pub type Meter = fn() -> Reading;
 
 /// What a meter showed, or what lies between two readings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading(pub [u64; 2]);
 
 impl Sub for Reading {
@@ -62,6 +63,16 @@ impl Marks {
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = (self.meter)();
     }
 
+    /// Returns what the meter showed at the first event, if it was made in this process.
+    pub(super) fn at_begin(&self) -> Option<Reading> {
+        self.begin.get().copied()
+    }
+
+    /// Returns what the meter showed at the last row; zero if no sink was in this process.
+    pub(super) fn at_end(&self) -> Reading {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns what was used from the first event to the last row.
     pub fn whole(&self) -> Reading {
         self.until_end(&self.begin)
@@ -73,8 +84,7 @@ impl Marks {
     }
 
     fn until_end(&self, from: &OnceLock<Reading>) -> Reading {
-        let end = *self.end.lock().unwrap_or_else(PoisonError::into_inner);
-        from.get().map_or(Reading::default(), |from| end - *from)
+        from.get().map_or(Reading::default(), |from| self.at_end() - *from)
     }
 }
 

@@ -2,12 +2,17 @@
 //!
 //! Exit status: 0 if all went well, 1 if the runtime and the loop came to different results.
 
-use std::time::Duration;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use clap::Args;
 use floodmark_scenarios::bench::{
-    MeasureOptions, Measurement, Reading, SimulationSpeed, WORKLOADS, Workload, clocks,
-    measure_simulation, memory_peak_kib,
+    MeasureOptions, Measurement, PartOptions, Reading, SimulationSpeed, WORKLOADS, Workload,
+    clocks, measure_simulation, memory_peak_kib,
 };
 
 /// Runs of the simulator, unless said otherwise.
@@ -29,11 +34,21 @@ pub(crate) struct BenchArguments {
     #[arg(long, value_name = "T", default_value_t = 1_000)]
     checkpoint_ms: u64,
     /// Records that travel together.
-    #[arg(long, value_name = "B", default_value_t = 256)]
+    #[arg(long, value_name = "B", default_value_t = 512)]
     batch_size: usize,
     /// How often to run; the median counts.
     #[arg(long, value_name = "R", default_value_t = 1)]
     reps: u32,
+    /// Puts the two sides of the exchange into two processes, with TCP on loopback between them, and a
+    /// third that coordinates. Parallelism is 1.
+    #[arg(long, conflicts_with = "parallelism")]
+    remote: bool,
+    /// Takes part in the measurement of another process.
+    #[arg(long, hide = true, value_name = "IP:PORT", requires = "store")]
+    part_of: Option<SocketAddr>,
+    /// The directory of that measurement.
+    #[arg(long, hide = true, value_name = "DIR")]
+    store: Option<PathBuf>,
     /// Also does the same work in a loop of one thread, and says the ratio.
     #[arg(long)]
     baseline: bool,
@@ -71,6 +86,13 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<bool, String> {
         _ => {}
     }
     let workload = Workload::find(&arguments.what).expect("the parser knows all names");
+    if let Some(coordinator) = arguments.part_of {
+        let directory = arguments.store.clone().unwrap_or_default();
+        let measure = options(arguments, workload, 1);
+        let part = PartOptions { measure, directory, coordinator };
+        println!("{}", workload.take_part(&part, clocks)?);
+        return Ok(true);
+    }
     let (mut by_hand, mut job) = runs(workload, arguments, arguments.parallelism);
     for rep in 0..arguments.reps.max(1) {
         if arguments.baseline || arguments.only_baseline || !workload.has_job() {
@@ -100,6 +122,7 @@ fn runs(workload: &'static Workload, arguments: &BenchArguments, parallelism: u1
         0 => "no checkpoints".to_owned(),
         millis => format!("exactly-once, {millis} ms"),
     };
+    let variant = if arguments.remote { format!("{variant}, two processes") } else { variant };
     let of = |peer, variant, parallelism| Runs {
         peer,
         variant,
@@ -116,15 +139,45 @@ fn measure(
     arguments: &BenchArguments,
     parallelism: u16,
 ) -> Result<Measurement, String> {
+    let options = options(arguments, workload, parallelism);
+    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    if arguments.remote {
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        let command = |part: &PartOptions| part_command(&program, workload, arguments, part);
+        return workload.measure_remote(&options, directory.path(), clocks, command);
+    }
+    workload.measure(&options, directory.path(), clocks).map_err(|error| error.to_string())
+}
+
+fn options(arguments: &BenchArguments, workload: &Workload, parallelism: u16) -> MeasureOptions {
     let BenchArguments { events, checkpoint_ms, batch_size, .. } = *arguments;
-    let options = MeasureOptions {
+    MeasureOptions {
         event_count: events.unwrap_or(workload.event_count),
         parallelism,
         checkpoint_interval: (checkpoint_ms != 0).then(|| Duration::from_millis(checkpoint_ms)),
         batch_size,
-    };
-    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
-    workload.measure(&options, directory.path(), clocks).map_err(|error| error.to_string())
+    }
+}
+
+/// Returns the command of a process that takes part.
+fn part_command(
+    program: &Path,
+    workload: &Workload,
+    arguments: &BenchArguments,
+    part: &PartOptions,
+) -> Command {
+    let mut command = Command::new(program);
+    command.arg("bench").arg(workload.name).arg("--store").arg(&part.directory);
+    let numbers = [
+        ("--part-of", part.coordinator.to_string()),
+        ("--events", part.measure.event_count.to_string()),
+        ("--checkpoint-ms", arguments.checkpoint_ms.to_string()),
+        ("--batch-size", part.measure.batch_size.to_string()),
+    ];
+    for (name, value) in numbers {
+        command.arg(name).arg(value);
+    }
+    command
 }
 
 impl Runs {

@@ -50,11 +50,11 @@ fn side_difference(case: &Case, actual: &Log) -> Option<String> {
     })
 }
 
-/// Returns what differs when only the records are known, all of them, and perhaps their order.
+/// Returns what differs when only the records are known. Where the case orders them per key, or
+/// whatever else, their order is that of the whole log.
 pub(crate) fn difference_of_records(
     case: &Case,
     actual: &BTreeMap<String, Vec<(Timestamp, Row)>>,
-    is_ordered: bool,
 ) -> Option<String> {
     let main = case.main.iter().filter_map(|entry| match entry {
         Entry::Line(line) => Some(line.clone()),
@@ -75,7 +75,7 @@ pub(crate) fn difference_of_records(
         let words = lines_difference(
             &expected.iter().collect::<Vec<_>>(),
             &actual.iter().collect::<Vec<_>>(),
-            order.filter(|fields| is_ordered && !fields.is_empty()),
+            order.filter(|fields| !fields.is_empty()),
         )?;
         Some(format!("{words}, in the output {tag:?}"))
     })

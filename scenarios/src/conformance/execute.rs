@@ -1,8 +1,8 @@
 //! Runs a case on a simulated cluster.
 
-use std::{fmt, sync::PoisonError, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::PoisonError, time::Duration};
 
-use floodmark::{CheckpointConfig, ClusterConfig, Environment, Job};
+use floodmark::{CheckpointConfig, ClusterConfig, Environment, Job, Timestamp};
 
 use crate::{
     cluster::{self, Cluster, Trial, impatient},
@@ -12,8 +12,9 @@ use crate::{
 use super::{
     case::Case,
     compare,
-    pipeline::{self, Outputs},
+    pipeline::{self, Layout, Outputs},
     recorder::{Log, STEP, SharedLog},
+    row::Row,
 };
 
 /// What became of a case.
@@ -42,7 +43,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Subtasks per operator of a case under faults, and workers.
+/// Subtasks of an operator whose input has keys, under faults; and workers.
 const PARALLELISM: u16 = 3;
 
 /// Time between two steps under faults: the faults of a seed strike within seconds.
@@ -61,9 +62,9 @@ pub fn run_case_in_chaos(case: &Case, seed: u64) -> Option<Outcome> {
     let exchanges = names().filter(|name| matches!(*name, "key_by" | "window_all")).count();
     let parallelism = if 1 < exchanges { 1 } else { PARALLELISM };
     let outputs = Outputs::collection();
-    let env = cluster::environment(impatient(CheckpointConfig::every(Duration::from_millis(300))))
-        .parallelism(parallelism);
-    let built = pipeline::build(case, &env, &outputs, CHAOS_PACE)
+    let env = cluster::environment(impatient(CheckpointConfig::every(Duration::from_millis(300))));
+    let layout = Layout { pace: CHAOS_PACE, parallelism };
+    let built = pipeline::build(case, &env, &outputs, layout)
         .and_then(|()| env.build("conformance").map_err(|error| error.to_string()));
     let job = match built {
         Ok(job) => job,
@@ -74,17 +75,15 @@ pub fn run_case_in_chaos(case: &Case, seed: u64) -> Option<Outcome> {
     let Outputs::Collection(collection) = outputs else { unreachable!("it was made as one") };
     let collection = collection.into_inner().unwrap_or_else(PoisonError::into_inner);
     let actual = collection.iter().map(|(tag, rows)| (tag.clone(), rows.values())).collect();
-    // What one subtask emits reaches several sinks in turn.
-    let is_ordered = parallelism == 1 || !names().any(|name| name == "window_all");
     let words = match ending.result {
-        Ok(()) => compare::difference_of_records(case, &actual, is_ordered),
+        Ok(()) => compare::difference_of_records(case, &actual),
         Err(error) => Some(error.to_string()),
     };
     Some(match words {
         None => Outcome::Passed,
         Some(words) => Outcome::Failed(Difference {
             words: format!("seed {seed}: {words}"),
-            logs: format!("  {actual:#?}\n"),
+            logs: records(&actual),
         }),
     })
 }
@@ -127,8 +126,17 @@ fn job(case: &Case, log: &SharedLog) -> Result<Job, String> {
         heartbeat_timeout: Duration::from_secs(5),
         deployment_timeout: Duration::from_secs(5),
     });
-    pipeline::build(case, &env, &Outputs::Log(log.clone()), STEP)?;
+    let layout = Layout { pace: STEP, parallelism: 1 };
+    pipeline::build(case, &env, &Outputs::Log(log.clone()), layout)?;
     env.build("conformance").map_err(|error| error.to_string())
+}
+
+/// Returns records in words, a line for each.
+fn records(outputs: &BTreeMap<String, Vec<(Timestamp, Row)>>) -> String {
+    let lines = outputs.iter().flat_map(|(tag, rows)| {
+        rows.iter().map(move |(time, row)| format!("  to {tag:?}: ts {time}  {row}\n"))
+    });
+    lines.collect()
 }
 
 /// Returns both logs, one above the other; lines that the other one does not have are marked.

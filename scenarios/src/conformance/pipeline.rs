@@ -38,6 +38,8 @@ pub(crate) struct Building<'a> {
     pub(crate) op: &'a Parameters,
     /// Its place in the pipeline, by which its state is found again.
     pub(crate) uid: String,
+    /// Subtasks of an operator whose input has keys; all others have one.
+    parallelism: u16,
     outputs: &'a Outputs,
 }
 
@@ -88,6 +90,11 @@ impl Building<'_> {
         self.op.text("op").unwrap_or_default()
     }
 
+    /// Gives the operator that made `stream`, and remembers something per key, its uid and subtasks.
+    pub(crate) fn keyed<T: Data>(&self, stream: Stream<T>) -> Stream<T> {
+        stream.uid(&self.uid).parallelism(self.parallelism)
+    }
+
     /// Says that nobody knows the operator.
     pub(crate) fn unsupported(&self) -> String {
         format!("op {} is not supported", self.name())
@@ -112,7 +119,16 @@ pub(crate) fn tag<T>(name: &str) -> OutputTag<T> {
     OutputTag::new(name)
 }
 
-/// Connects the streams of a case, with `pace` between the steps of its input.
+/// How a job is laid out.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    /// Time between two steps of the input.
+    pub(crate) pace: Duration,
+    /// Subtasks of an operator whose input has keys; all others have one.
+    pub(crate) parallelism: u16,
+}
+
+/// Connects the streams of a case.
 ///
 /// # Errors
 ///
@@ -121,11 +137,11 @@ pub(crate) fn build(
     case: &Case,
     env: &Environment,
     outputs: &Outputs,
-    pace: Duration,
+    Layout { pace, parallelism }: Layout,
 ) -> Result<(), String> {
     let mut flow = inputs(case, env, pace);
     for (index, op) in case.pipeline.iter().enumerate() {
-        let building = Building { op, uid: format!("op-{index}"), outputs };
+        let building = Building { op, uid: format!("op-{index}"), parallelism, outputs };
         flow = build_one(&building, flow)?;
     }
     match flow {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use floodmark::{
-    BoxError, Source, SplitReader, Timestamp,
+    Batch, BoxError, Record, Source, SplitReader, Timestamp,
     platform::{BoxFuture, Machine},
 };
 use serde::{Deserialize, Serialize};
@@ -73,7 +73,7 @@ struct ScriptReader {
 }
 
 impl SplitReader<Script> for ScriptReader {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<Step>>, BoxError>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Batch<Step>>, BoxError>> {
         let step = self.script.steps.get(self.next);
         let number = step.map_or(self.script.end, |(number, _)| *number);
         let number = u32::try_from(number).expect("a case has few steps");
@@ -85,7 +85,7 @@ impl SplitReader<Script> for ScriptReader {
         ready!(sleep.as_mut().poll(cx));
         self.sleep = None;
         self.next += 1;
-        Poll::Ready(Ok(step.map(|(_, step)| vec![step.clone()])))
+        Poll::Ready(Ok(step.map(|(_, step)| vec![Record::from(step.clone())])))
     }
 
     fn position(&self) -> Position {

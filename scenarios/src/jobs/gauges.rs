@@ -12,7 +12,7 @@ use std::{
 };
 
 use floodmark::{
-    BoxError, Environment, FileSink, Source, SplitReader, Stream, Tumbling, VecSource,
+    Batch, BoxError, Environment, FileSink, Source, SplitReader, Stream, Tumbling, VecSource,
     WatermarkStrategy, Window,
     platform::{BoxFuture, Machine},
 };
@@ -161,7 +161,10 @@ impl Source for Gauges {
 }
 
 impl SplitReader<Gauges> for Reader {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<Reading>>, BoxError>> {
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Batch<Reading>>, BoxError>> {
         let gauge = self.position.gauge;
         let Habit { count, pause, silence, .. } = self.gauges.habit(gauge);
         while self.position.next < count {
@@ -174,7 +177,7 @@ impl SplitReader<Gauges> for Reader {
             self.sleep = None;
             self.position.next += 1;
             if self.gauges.is_kept(gauge, next) {
-                return Poll::Ready(Ok(Some(vec![self.gauges.reading(gauge, next)])));
+                return Poll::Ready(Ok(Some(vec![self.gauges.reading(gauge, next).into()])));
             }
         }
         Poll::Ready(Ok(None))

@@ -12,7 +12,7 @@ use std::{
 };
 
 use floodmark::{
-    BoxError, Environment, FileSink, Source, SplitReader,
+    Batch, BoxError, Environment, FileSink, Record, Source, SplitReader,
     platform::{BoxFuture, Machine},
 };
 use floodmark_sim::{CallError, World};
@@ -113,7 +113,7 @@ impl Source for Queue {
 }
 
 impl SplitReader<Queue> for QueueReader {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<String>>, BoxError>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Batch<String>>, BoxError>> {
         loop {
             if self.queue.length(self.place.partition) <= self.place.offset {
                 return Poll::Ready(Ok(None));
@@ -129,7 +129,7 @@ impl SplitReader<Queue> for QueueReader {
             match answer {
                 Ok((first, messages)) if !messages.is_empty() => {
                     self.place.offset = first + messages.len() as u64;
-                    return Poll::Ready(Ok(Some(messages)));
+                    return Poll::Ready(Ok(Some(messages.into_iter().map(Record::from).collect())));
                 }
                 // Reading changes nothing, so it is simply done again.
                 Ok(_) | Err(_) => {

@@ -199,6 +199,17 @@ fn a_workload_is_measured_beside_its_loop() {
 }
 
 #[test]
+fn a_job_in_two_processes_comes_to_the_rows_of_the_loop() {
+    let output =
+        floodmark(&["bench", "w3", "--events", "30000", "--remote", "--baseline", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    let runs = lines(&output);
+    assert_eq!(runs[0]["check"], runs[1]["check"]);
+    assert_eq!(runs[0]["peer"], "loop");
+    assert_eq!(runs[1]["variant"], "exactly-once, 1000 ms, two processes");
+}
+
+#[test]
 fn the_simulator_is_measured_with_and_without_its_checks() {
     let output = floodmark(&["bench", "sim", "--events", "2", "--json"]);
     assert!(output.status.success(), "{output:?}");

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use floodmark_scenarios::conformance::{Case, Outcome, run_case};
+use floodmark_scenarios::conformance::{Case, Outcome, run_case, run_case_in_chaos};
 
 /// Operators that no pipeline can have yet. A case with one of them is not run; an operator that is
 /// here and can be built fails the test.
@@ -49,4 +49,23 @@ fn what_was_recorded_comes_out_here_too() {
     assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), words.join("\n"));
     let missing: Vec<_> = missing.iter().map(String::as_str).collect();
     assert_eq!(missing, MISSING);
+}
+
+/// One case in so many is put through faults here; `floodmark conformance --chaos` takes all.
+const CHAOS_EVERY: usize = 7;
+
+#[test]
+fn faults_change_nothing_of_it() {
+    let mut run_count = 0;
+    for (index, case) in cases().iter().enumerate().step_by(CHAOS_EVERY) {
+        let first = index as u64;
+        for seed in first..first + 2 {
+            match run_case_in_chaos(case, seed) {
+                Some(Outcome::Passed) => run_count += 1,
+                Some(Outcome::Unsupported(_)) | None => {}
+                Some(Outcome::Failed(difference)) => panic!("{}: {difference}", case.name),
+            }
+        }
+    }
+    assert!(50 < run_count, "{run_count}");
 }

@@ -46,6 +46,7 @@ impl<T, K: Key, F: Fn(&T) -> K> KeyOf<T, K, F> {
     }
 
     /// Returns the key of `value` and its place.
+    #[inline]
     pub fn find(&mut self, value: &T) -> (K, KeyPlace) {
         let key = (self.key_of)(value);
         let place = self.layout.place_of(key_hash(&key));
@@ -57,6 +58,7 @@ impl<T, K: Key, F: Fn(&T) -> K> KeyOf<T, K, F> {
 }
 
 impl Watch {
+    #[cold]
     fn on_group(&mut self, group: KeyGroup) {
         if !std::mem::replace(&mut self.met[usize::from(group.0)], true) {
             let (attempt, subtask) = (self.attempt, self.subtask);

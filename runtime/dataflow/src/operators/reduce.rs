@@ -44,17 +44,23 @@ where
 
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<T>) -> Result<(), Error> {
         let values = self.values.as_mut().expect("an operator is opened before it is used");
+        let mut results = Batch::with_capacity(batch.len());
         for Record { timestamp, value } in batch {
             let (key, place) = self.key_of.find(&value);
             let value = match values.entry(place, &key) {
                 Entry::Occupied(running) => {
-                    *running = (self.reduce)(running.clone(), value);
-                    running.clone()
+                    let result = (self.reduce)(running.clone(), value);
+                    running.clone_from(&result);
+                    result
                 }
-                Entry::Vacant(vacancy) => vacancy.insert(key, value).clone(),
+                Entry::Vacant(vacancy) => {
+                    vacancy.insert(key, value.clone());
+                    value
+                }
             };
-            out.emit(timestamp, value);
+            results.push(Record { timestamp, value });
         }
+        out.emit_batch(results);
         Ok(())
     }
 

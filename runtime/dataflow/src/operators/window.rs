@@ -7,7 +7,9 @@
 
 use std::{marker::PhantomData, time::Duration};
 
-use floodmark_model::{Attempt, Batch, Record, RuntimeEvent, SubtaskId, TimeDomain, Timestamp};
+use floodmark_model::{
+    Attempt, Batch, KeyPlace, Record, RuntimeEvent, SubtaskId, TimeDomain, Timestamp,
+};
 use floodmark_platform::Machine;
 use floodmark_state::{Data, Entry, Key, Snapshot, Windows, freeze_value};
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,11 @@ impl Window {
         assert!(0 < millis, "a window lasts at least 1 ms");
         let start = timestamp.0.saturating_sub(timestamp.0.rem_euclid(millis));
         Self { start: Timestamp(start), end: Timestamp(start) + size }
+    }
+
+    /// Returns whether the window contains `timestamp`.
+    pub fn contains(&self, timestamp: Timestamp) -> bool {
+        self.start <= timestamp && timestamp < self.end
     }
 
     /// The window of all records, from the beginning of time to its end.
@@ -201,7 +208,6 @@ pub struct WindowOptions<T> {
 pub struct WindowOperator<T, K, F, A: Accumulate<T>> {
     uid: String,
     options: WindowOptions<T>,
-    size_ms: i64,
     key_of: KeyOf<T, K, F>,
     accumulate: A,
     opened: Option<Opened<K, A::Acc>>,
@@ -216,6 +222,15 @@ struct Opened<K, A> {
     windows: Windows<K, A>,
     watch: TimerWatch,
     counts: Counts,
+}
+
+/// The window of a record.
+#[derive(Clone, Copy)]
+struct Found {
+    position: usize,
+    window: Window,
+    /// Whether it has fired for some key group at least.
+    may_have_fired: bool,
 }
 
 /// Where the records went, since the job began.
@@ -242,79 +257,59 @@ where
         accumulate: A,
     ) -> Self {
         assert!(1 <= options.size.as_millis(), "a window lasts at least 1 ms");
-        let size_ms = i64::try_from(options.size.as_millis());
-        let size_ms = size_ms.expect("a window is shorter than an age");
-        Self { uid, options, size_ms, key_of, accumulate, opened: None, value: PhantomData }
+        assert!(i64::try_from(options.size.as_millis()).is_ok(), "a window is shorter than an age");
+        Self { uid, options, key_of, accumulate, opened: None, value: PhantomData }
     }
 
-    fn on_record(&mut self, record: Record<T>, out: &mut Emitter<(K, Window, A::Out)>) {
+    /// Emits the result so far of a window that has fired before.
+    fn fire_again(
+        &mut self,
+        place: KeyPlace,
+        key: K,
+        found: Found,
+        out: &mut Emitter<(K, Window, A::Out)>,
+    ) {
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
-        let Record { timestamp, value } = record;
-        opened.counts.received += 1;
-        let position = match opened.windows.find(timestamp, self.size_ms) {
-            Some(position) => position,
-            None => {
-                let window = Window::tumbling(timestamp, self.options.size);
-                if self.options.forgotten_at(window) <= opened.watermark {
-                    return opened.counts.on_late(self.options.late_to, timestamp, value, out);
-                }
-                opened.windows.open(window.start)
-            }
-        };
-        opened.counts.accepted += 1;
-        let (key, place) = self.key_of.find(&value);
-        let fired = opened.windows.fired(place.group).max(opened.watermark);
-        let start = opened.windows.start(position).expect("the window is open");
-        let window = Window { start, end: start + self.options.size };
-        let has_fired = window.max_timestamp() <= fired;
-        match opened.windows.table_mut(position).entry(place, &key) {
-            Entry::Occupied(accumulator) => self.accumulate.add(accumulator, value),
-            Entry::Vacant(vacancy) => {
-                if opened.watch.is_watched() {
-                    let (forgotten_at, owner) =
-                        (self.options.forgotten_at(window), (key.clone(), start));
-                    opened.watch.on_register(TimeDomain::Event, forgotten_at, &owner);
-                    if !has_fired && window.max_timestamp() != forgotten_at {
-                        let fires_at = window.max_timestamp();
-                        opened.watch.on_register(TimeDomain::Event, fires_at, &owner);
-                    }
-                }
-                vacancy.insert(key.clone(), self.accumulate.begin(value));
-            }
+        if opened.windows.fired(place.group).max(opened.watermark) < found.window.max_timestamp() {
+            return;
         }
-        if has_fired {
-            let accumulator = opened.windows.table_mut(position).get(place, &key).cloned();
-            let accumulator = accumulator.expect("it was just added to");
-            let result = self.accumulate.finish(accumulator);
-            out.emit(window.max_timestamp(), (key, window, result));
-        }
+        let accumulator = opened.windows.table_mut(found.position).get(place, &key).cloned();
+        let result = self.accumulate.finish(accumulator.expect("it was just added to"));
+        out.emit(found.window.max_timestamp(), (key, found.window, result));
     }
 
     /// Fires the windows that end at the watermark or earlier, and forgets those for which nothing can
     /// come any more: one after the other, in the order of their times.
-    fn fire_due(&mut self, watermark: Timestamp, out: &mut Emitter<(K, Window, A::Out)>) {
+    fn fire_due(
+        &mut self,
+        watermark: Timestamp,
+        out: &mut Emitter<(K, Window, A::Out)>,
+    ) -> Result<(), Error> {
         let mut position = 0;
         loop {
             let next = self.window_at(position).filter(|next| next.max_timestamp() <= watermark);
-            let first = self.window_at(0).map(|first| (first, self.options.forgotten_at(first)));
+            let fires_at = next.map(|next| next.max_timestamp());
+            // Only what has fired can be forgotten.
+            let first = self.window_at(0).filter(|_| 0 < position);
+            let first = first.filter(|first| {
+                let forgotten_at = self.options.forgotten_at(*first);
+                forgotten_at <= watermark && fires_at.is_none_or(|time| forgotten_at < time)
+            });
             match (first, next) {
-                (Some((first, forgotten_at)), next)
-                    if 0 < position
-                        && forgotten_at <= watermark
-                        && next.is_none_or(|next| forgotten_at < next.max_timestamp()) =>
-                {
+                (Some(first), _) => {
                     self.forget_first(first, watermark);
                     position -= 1;
                 }
-                (_, Some(next)) => {
-                    self.fire((position, next), watermark, out);
+                (None, Some(next)) => {
+                    self.fire((position, next), watermark, out)?;
                     position += 1;
                 }
-                (_, None) => break,
+                (None, None) => break,
             }
         }
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         opened.windows.on_fired(watermark);
+        Ok(())
     }
 
     /// Returns the window at a position, if there are so many.
@@ -330,54 +325,82 @@ where
         (position, window): (usize, Window),
         watermark: Timestamp,
         out: &mut Emitter<(K, Window, A::Out)>,
-    ) {
+    ) -> Result<(), Error> {
         let Self { options, accumulate, opened, .. } = self;
         let opened = opened.as_mut().expect("an operator is opened before it is used");
         let Opened { windows, watch, .. } = opened;
         let fires_at = window.max_timestamp();
-        let is_last = options.forgotten_at(window) == fires_at;
-        for group in windows.range().iter() {
-            if fires_at <= windows.fired(group) {
-                continue;
+        let (table, fired) = windows.window_mut(position);
+        if watch.is_watched() {
+            for (key, _) in table.iter().filter(|(key, _)| fired.of(*key) < fires_at) {
+                let owner = (key.clone(), window.start);
+                watch.on_fire(TimeDomain::Event, (fires_at, watermark), &owner);
             }
-            let table = windows.table_mut(position);
-            watch_all(watch, table.group(group), (fires_at, watermark), window);
-            let mut emit = |key, accumulator| {
-                out.emit(fires_at, (key, window, accumulate.finish(accumulator)));
-            };
-            if is_last {
-                table.drain(group).for_each(|(key, accumulator)| emit(key, accumulator));
-            } else {
-                let entries = table.group(group);
-                entries.for_each(|(key, accumulator)| emit(key.clone(), accumulator.clone()));
-            }
+        }
+        let mut emit = |key, accumulator| {
+            out.emit(fires_at, (key, window, accumulate.finish(accumulator)));
+            out.pass_on_full()
+        };
+        if options.forgotten_at(window) == fires_at {
+            let mut due = table.drain().filter(|(key, _)| fired.of(key) < fires_at);
+            due.try_for_each(|(key, accumulator)| emit(key, accumulator))
+        } else {
+            let mut due = table.iter().filter(|(key, _)| fired.of(*key) < fires_at);
+            due.try_for_each(|(key, accumulator)| emit(key.clone(), accumulator.clone()))
         }
     }
 
+    /// Forgets the oldest window.
     fn forget_first(&mut self, window: Window, watermark: Timestamp) {
         let Self { options, opened, .. } = self;
         let opened = opened.as_mut().expect("an operator is opened before it is used");
         let Opened { windows, watch, .. } = opened;
-        let forgotten_at = options.forgotten_at(window);
-        for group in windows.range().iter() {
-            let table = windows.table_mut(0);
-            watch_all(watch, table.group(group), (forgotten_at, watermark), window);
+        if watch.is_watched() {
+            let forgotten_at = options.forgotten_at(window);
+            for (key, _) in windows.table_mut(0).iter() {
+                let owner = (key.clone(), window.start);
+                watch.on_fire(TimeDomain::Event, (forgotten_at, watermark), &owner);
+            }
         }
         windows.close_first();
     }
 }
 
-/// Tells those who watch that a window's timer at `time` fires, for each of its keys.
-fn watch_all<'a, K: Key, A: 'a>(
-    watch: &mut TimerWatch,
-    entries: impl Iterator<Item = (&'a K, &'a A)>,
-    (time, watermark): (Timestamp, Timestamp),
-    window: Window,
-) {
-    if watch.is_watched() {
-        for (key, _) in entries {
-            let owner = (key.clone(), window.start);
-            watch.on_fire(TimeDomain::Event, (time, watermark), &owner);
+impl<K: Key, A: Data> Opened<K, A> {
+    /// Returns the window that contains `timestamp`, unless it is too late for it.
+    fn find<T>(&mut self, timestamp: Timestamp, options: &WindowOptions<T>) -> Option<Found> {
+        let size_ms = i64::try_from(options.size.as_millis()).expect("it was checked before");
+        let position = match self.windows.find(timestamp, size_ms) {
+            Some(position) => position,
+            None => {
+                let window = Window::tumbling(timestamp, options.size);
+                if options.forgotten_at(window) <= self.watermark {
+                    return None;
+                }
+                self.windows.open(window.start)
+            }
+        };
+        let start = self.windows.start(position).expect("the window is open");
+        let window = Window { start, end: start + options.size };
+        let fired = self.windows.fired_latest().max(self.watermark);
+        Some(Found { position, window, may_have_fired: window.max_timestamp() <= fired })
+    }
+
+    /// Tells those who watch what timers an accumulator stands for that was just begun.
+    #[cold]
+    fn tell_timers<T>(
+        &mut self,
+        key: &K,
+        place: KeyPlace,
+        found: Found,
+        options: &WindowOptions<T>,
+    ) {
+        let (fires_at, owner) = (found.window.max_timestamp(), (key.clone(), found.window.start));
+        let forgotten_at = options.forgotten_at(found.window);
+        let has_fired = fires_at <= self.windows.fired(place.group).max(self.watermark);
+        self.watch.on_register(TimeDomain::Event, forgotten_at, &owner);
+        if !has_fired && fires_at != forgotten_at {
+            self.watch.on_register(TimeDomain::Event, fires_at, &owner);
         }
     }
 }
@@ -390,7 +413,8 @@ impl<T> WindowOptions<T> {
 }
 
 impl Counts {
-    /// Counts a record for whose window it is too late, and hands it on if someone wants it.
+    /// Counts a record as one for whose window it is too late, and hands it on if someone wants it.
+    #[cold]
     pub(super) fn on_late<T: Data, O: Data>(
         &mut self,
         late_to: Option<OutputTag<T>>,
@@ -398,6 +422,7 @@ impl Counts {
         value: T,
         out: &mut Emitter<O>,
     ) {
+        self.accepted -= 1;
         match late_to {
             Some(tag) => {
                 self.late += 1;
@@ -454,7 +479,38 @@ where
     }
 
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<Self::Out>) -> Result<(), Error> {
-        batch.into_iter().for_each(|record| self.on_record(record, out));
+        let opened = self.opened.as_mut().expect("an operator is opened before it is used");
+        opened.counts.received += batch.len() as u64;
+        opened.counts.accepted += batch.len() as u64;
+        let is_watched = opened.watch.is_watched();
+        // Most records are for the window of the one before.
+        let mut last: Option<Found> = None;
+        for Record { timestamp, value } in batch {
+            let opened = self.opened.as_mut().expect("an operator is opened before it is used");
+            let found = match last {
+                Some(found) if found.window.contains(timestamp) => found,
+                _ => match opened.find(timestamp, &self.options) {
+                    Some(found) => *last.insert(found),
+                    None => {
+                        opened.counts.on_late(self.options.late_to, timestamp, value, out);
+                        continue;
+                    }
+                },
+            };
+            let (key, place) = self.key_of.find(&value);
+            match opened.windows.table_mut(found.position).entry(place, &key) {
+                Entry::Occupied(accumulator) => self.accumulate.add(accumulator, value),
+                Entry::Vacant(vacancy) => {
+                    vacancy.insert(key.clone(), self.accumulate.begin(value));
+                    if is_watched {
+                        opened.tell_timers(&key, place, found, &self.options);
+                    }
+                }
+            }
+            if found.may_have_fired {
+                self.fire_again(place, key, found, out);
+            }
+        }
         Ok(())
     }
 
@@ -465,7 +521,7 @@ where
     ) -> Result<(), Error> {
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         opened.watermark = watermark;
-        self.fire_due(watermark, out);
+        self.fire_due(watermark, out)?;
         out.watermark(watermark)
     }
 

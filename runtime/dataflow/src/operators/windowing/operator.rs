@@ -218,6 +218,7 @@ where
     fn on_record(&mut self, record: Record<T>, out: &mut Emitter<W::Out>) -> Result<(), Error> {
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         opened.counts.received += 1;
+        opened.counts.accepted += 1;
         let (key, place) = self.key_of.find(&record.value);
         let time = match self.options.assigner.domain() {
             TimeDomain::Event => record.timestamp,
@@ -238,7 +239,6 @@ where
                 Ok(())
             }
             Some((last, others)) => {
-                self.count(|counts| &mut counts.accepted);
                 let mut others = others.iter();
                 let entered =
                     others.try_for_each(|window| self.enter(placed, *window, record.clone(), out));
@@ -247,11 +247,6 @@ where
         };
         self.assigned = assigned;
         done.map_err(|source| self.error(source))
-    }
-
-    fn count(&mut self, which: impl FnOnce(&mut Counts) -> &mut u64) {
-        let opened = self.opened.as_mut().expect("an operator is opened before it is used");
-        *which(&mut opened.counts) += 1;
     }
 
     fn error(&self, source: BoxError) -> Error {
