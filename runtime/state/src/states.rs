@@ -20,6 +20,7 @@ mod tests;
 use std::time::Duration;
 
 use floodmark_model::KeyPlace;
+use floodmark_wire::key_hash;
 
 use crate::{Data, Key, KeyedStore, StateError, Table};
 
@@ -58,20 +59,15 @@ pub fn keys_of<K: Key, V: Data, M: Mortal>(
     ttl: Option<Duration>,
 ) -> Result<Vec<(K, KeyPlace)>, StateError> {
     let range = store.range();
-    let place = |group, key: &K| KeyPlace { group, hash: floodmark_wire::key_hash(key) };
-    let mut keys = Vec::new();
-    match Cells::<K, V, M>::find(store, name, ttl)? {
-        Cells::Lasting(table) => {
-            for group in range.iter() {
-                keys.extend(table.group(group).map(|(key, _)| (key.clone(), place(group, key))));
-            }
-        }
+    let placed = |key: &K| {
+        let hash = key_hash(key);
+        (key.clone(), KeyPlace { group: range.group_of(hash), hash })
+    };
+    Ok(match Cells::<K, V, M>::find(store, name, ttl)? {
+        Cells::Lasting(table) => table.iter().map(|(key, _)| placed(key)).collect(),
         Cells::Expiring(table, lifetime) => {
-            for group in range.iter() {
-                let alive = table.group(group).filter(|(_, cell)| !cell.is_dead(lifetime.now()));
-                keys.extend(alive.map(|(key, _)| (key.clone(), place(group, key))));
-            }
+            let alive = table.iter().filter(|(_, cell)| !cell.is_dead(lifetime.now()));
+            alive.map(|(key, _)| placed(key)).collect()
         }
-    }
-    Ok(keys)
+    })
 }

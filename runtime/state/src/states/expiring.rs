@@ -1,18 +1,18 @@
 //! Contents of state that are forgotten some time after they were written.
 //!
 //! Time is the wall clock of the node. What has expired is never seen again; it is removed when its
-//! key is written to, and otherwise by a look through a key group once there were as many writes to it
+//! key is written to, and otherwise by a look through the table once there were as many writes to it
 //! as it has keys, which costs each write a constant.
 
 use std::time::Duration;
 
-use floodmark_model::{KeyGroup, KeyGroupRange, KeyPlace, Timestamp};
+use floodmark_model::{KeyGroupRange, KeyPlace, Timestamp};
 use floodmark_wire::Section;
 use serde::{Deserialize, Serialize};
 
 use crate::{Data, Entry, FrozenSection, Key, StateError, Table};
 
-/// Writes to a key group before it is searched, however few keys it has.
+/// Writes to a table before it is searched, however few keys it has.
 const SEARCH_AFTER_MIN: usize = 64;
 
 /// Something and the moment from which it is forgotten.
@@ -77,8 +77,8 @@ impl<T: Data> Mortal for Expiring<T> {
 pub struct ExpiringTable<K, V> {
     table: Table<K, V>,
     range: KeyGroupRange,
-    /// By key group of `range`: writes since it was searched.
-    writes: Vec<usize>,
+    /// Writes since it was searched.
+    write_count: usize,
 }
 
 impl<K: Key, V: Mortal> ExpiringTable<K, V> {
@@ -89,15 +89,15 @@ impl<K: Key, V: Mortal> ExpiringTable<K, V> {
     /// When they were stored as another type, or are malformed.
     pub(crate) fn restore(range: KeyGroupRange, sections: &[Section]) -> Result<Self, StateError> {
         let table = Table::restore(range, sections)?;
-        Ok(Self { table, range, writes: vec![0; usize::from(range.len())] })
+        Ok(Self { table, range, write_count: 0 })
     }
 
     pub(crate) fn freeze(&mut self, operator: &str, name: &str) -> FrozenSection {
         self.table.freeze(operator, name)
     }
 
-    pub(super) fn group(&self, group: KeyGroup) -> impl Iterator<Item = (&K, &V)> {
-        self.table.group(group)
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.table.iter()
     }
 
     pub(super) fn get(&self, place: KeyPlace, key: &K) -> Option<&V> {
@@ -110,21 +110,21 @@ impl<K: Key, V: Mortal> ExpiringTable<K, V> {
 
     /// Looks a key up to write to it, at `now`.
     pub(super) fn entry(&mut self, now: Timestamp, place: KeyPlace, key: &K) -> Entry<'_, K, V> {
-        self.search_in_turn(now, place.group);
+        self.search_in_turn(now);
         self.table.entry(place, key)
     }
 
-    /// Removes what is dead in a key group, when it is its turn.
-    fn search_in_turn(&mut self, now: Timestamp, group: KeyGroup) {
-        let writes = &mut self.writes[self.range.position_of(group)];
-        *writes += 1;
-        if *writes < SEARCH_AFTER_MIN || *writes < self.table.group(group).count() {
+    /// Removes what is dead, when it is time.
+    fn search_in_turn(&mut self, now: Timestamp) {
+        self.write_count += 1;
+        if self.write_count < SEARCH_AFTER_MIN.max(self.table.entry_count()) {
             return;
         }
-        *writes = 0;
-        let keys: Vec<K> = self.table.group(group).map(|(key, _)| key.clone()).collect();
+        self.write_count = 0;
+        let keys: Vec<K> = self.table.iter().map(|(key, _)| key.clone()).collect();
         for key in keys {
-            let place = KeyPlace { group, hash: floodmark_wire::key_hash(&key) };
+            let hash = floodmark_wire::key_hash(&key);
+            let place = KeyPlace { group: self.range.group_of(hash), hash };
             match self.table.get_mut(place, &key) {
                 Some(value) if value.is_dead(now) => drop(self.table.remove(place, &key)),
                 Some(value) => value.bury(now),
