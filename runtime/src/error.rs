@@ -59,6 +59,14 @@ pub enum Error {
         /// The tag's name.
         tag: &'static str,
     },
+    /// Windows that merge, as sessions do, were given something that cannot be merged.
+    #[error("sessions merge, and {what} cannot be merged; {instead}")]
+    CannotMerge {
+        /// What it is.
+        what: &'static str,
+        /// What can be used instead.
+        instead: &'static str,
+    },
     /// The job has no source.
     #[error("the job has no source")]
     Empty,
@@ -148,6 +156,7 @@ impl Error {
             | Self::MissingUid { .. }
             | Self::NotOneOperator { .. }
             | Self::SideOutputType { .. }
+            | Self::CannotMerge { .. }
             | Self::Empty
             | Self::JobName { .. }
             | Self::ParentInPath { .. }

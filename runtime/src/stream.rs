@@ -1,21 +1,30 @@
 //! Streams: what a job does to records.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use floodmark_dataflow::{
     BoxError, Broadcast, Chained, Forward, HashPartitioner, Operator, OutputTag, Partitioner, Push,
     Rebalance, TransactionSink, TwoPhaseCommit,
     operators::{
-        Accumulate, Aggregate, AggregateWith, Filter, FlatMap, FoldWith, ForEach, KeyOf,
-        KeyedProcess, Map, ProcessOperator, ReduceWith, RollingReduce, WatermarkOperator,
-        WatermarkStrategy, Window, WindowOperator, WindowOptions,
+        Assigner, Filter, FlatMap, ForEach, KeyOf, KeyedProcess, Map, ProcessOperator,
+        RollingReduce, Timestamped, WatermarkOperator, WatermarkStrategy, Writer, WriterOperator,
     },
 };
-use floodmark_model::{Exchange, KeyGroupLayout};
+use floodmark_model::{Exchange, KeyGroupLayout, Timestamp};
 use floodmark_state::{Data, Key};
 
+mod interval_join;
+mod process;
+mod rolling;
+mod two_inputs;
+mod window_join;
+
+pub use interval_join::IntervalJoin;
+pub use two_inputs::{BroadcastStream, Connected, KeyedConnected, KeyedWithRules, WithRules};
+pub use window_join::{Joined, WindowedJoin};
+
 use crate::{
-    Collected, Error,
+    Collected, Error, WindowedStream,
     environment::SharedDraft,
     plan::{Assembly, Identity, Node, NodeId, NodeInput, OperatorBlueprint, Port, Routing},
 };
@@ -112,6 +121,11 @@ impl<T: Data> Stream<T> {
         self.then("map", Identity::Stateless, move |_, _| Map::new(map.clone()))
     }
 
+    /// Pairs every value with its event time.
+    pub fn timestamped(self) -> Stream<(Timestamp, T)> {
+        self.then("timestamped", Identity::Stateless, |_, _| Timestamped::default())
+    }
+
     /// Keeps the records for which `is_kept` returns true.
     pub fn filter(self, is_kept: impl FnMut(&T) -> bool + Clone + Send + Sync + 'static) -> Self {
         self.then("filter", Identity::Stateless, move |_, _| Filter::new(is_kept.clone()))
@@ -168,6 +182,12 @@ impl<T: Data> Stream<T> {
         self
     }
 
+    /// Groups all records by window. One subtask does it all; without need, give the stream keys.
+    #[doc(alias = "windowAll")]
+    pub fn window_all(self, windows: impl Into<Assigner<T>>) -> WindowedStream<(), T> {
+        self.key_by(|_| ()).window(windows).in_one_subtask()
+    }
+
     /// Adds the records of another stream. Event time is the earlier of the two.
     pub fn union(mut self, mut other: Self) -> Self {
         self.origins.append(&mut other.origins);
@@ -207,6 +227,11 @@ impl<T: Data> Stream<T> {
             name.clone_into(&mut self.draft.lock().node_mut(node).name);
         }
         self
+    }
+
+    /// Notes a mistake in the job, which is reported when it is built.
+    pub(crate) fn report(&self, mistake: Error) {
+        self.draft.lock().report(mistake);
     }
 
     /// Returns the operator whose main output this stream is. If there is none, that what was asked
@@ -251,6 +276,15 @@ impl<T: Data> Stream<T> {
         });
     }
 
+    /// Ends the stream in a writer that hears its records and its event time. After a failure it gets
+    /// records again that it has seen before: at least once.
+    pub fn write(self, name: &str, writer: impl Writer<T>) {
+        let operator = name.to_owned();
+        self.then(name, Identity::Stateless, move |_, _| {
+            WriterOperator::new(operator.clone(), writer.clone())
+        });
+    }
+
     /// Ends the stream on standard output, one line per record. After a failure lines are repeated.
     pub fn print(self)
     where
@@ -265,14 +299,14 @@ impl<T: Data> Stream<T> {
 
 /// A stream whose records have keys.
 pub struct KeyedStream<K, T> {
-    stream: Stream<T>,
-    key_of: Arc<KeyFunction<T, K>>,
+    pub(crate) stream: Stream<T>,
+    pub(crate) key_of: Arc<KeyFunction<T, K>>,
 }
 
-type KeyFunction<T, K> = dyn Fn(&T) -> K + Send + Sync;
+pub(crate) type KeyFunction<T, K> = dyn Fn(&T) -> K + Send + Sync;
 
 /// Returns what finds keys, as the operators take it.
-fn key_function<T, K>(
+pub(crate) fn key_function<T, K>(
     key_of: Arc<KeyFunction<T, K>>,
 ) -> impl Fn(&T) -> K + Clone + Send + Sync + 'static
 where
@@ -363,95 +397,6 @@ impl<K: Key, T: Data> KeyedStream<K, T> {
         let key_of = key_function(self.key_of);
         self.stream.then("process", Identity::Needed, move |uid, layout| {
             ProcessOperator::new(uid, process.clone(), KeyOf::new(layout, key_of.clone()))
-        })
-    }
-
-    /// Groups the records of each key by event time.
-    pub fn window(self, windows: Tumbling) -> WindowedStream<K, T> {
-        WindowedStream {
-            keyed: self,
-            size: windows.size,
-            allowed_lateness: Duration::ZERO,
-            late_to: None,
-        }
-    }
-}
-
-/// Windows of equal length that follow each other without overlap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[doc(alias = "TumblingEventTimeWindows")]
-pub struct Tumbling {
-    size: Duration,
-}
-
-impl Tumbling {
-    /// Windows of `size` over event time, aligned to the Unix epoch.
-    ///
-    /// # Panics
-    ///
-    /// When `size` is shorter than 1 ms.
-    pub fn event_time(size: Duration) -> Self {
-        assert!(1 <= size.as_millis(), "a window lasts at least 1 ms");
-        Self { size }
-    }
-}
-
-/// A stream whose records are grouped by key and window.
-pub struct WindowedStream<K, T> {
-    keyed: KeyedStream<K, T>,
-    size: Duration,
-    allowed_lateness: Duration,
-    late_to: Option<OutputTag<T>>,
-}
-
-impl<K: Key, T: Data> WindowedStream<K, T> {
-    /// Lets a window take records for this long after event time has passed its end; each such
-    /// record makes it emit again. Longer corrects more results, and keeps windows for longer.
-    #[must_use]
-    pub fn allowed_lateness(self, allowed_lateness: Duration) -> Self {
-        Self { allowed_lateness, ..self }
-    }
-
-    /// Sends records that come too late for their window to a side output. Without it they are
-    /// counted and dropped.
-    #[must_use]
-    #[doc(alias = "sideOutputLateData")]
-    pub fn late_to(self, tag: OutputTag<T>) -> Self {
-        Self { late_to: Some(tag), ..self }
-    }
-
-    /// Combines the records of each window with an [`Aggregate`].
-    pub fn aggregate<A: Aggregate<In = T>>(self, aggregate: A) -> Stream<(K, Window, A::Out)> {
-        self.accumulate("window aggregate", move || AggregateWith(aggregate.clone()))
-    }
-
-    /// Folds the records of each window into `init`.
-    pub fn fold<S: Data>(
-        self,
-        init: S,
-        fold: impl FnMut(&mut S, T) + Clone + Send + Sync + 'static,
-    ) -> Stream<(K, Window, S)> {
-        self.accumulate("window fold", move || FoldWith(init.clone(), fold.clone()))
-    }
-
-    /// Combines the records of each window into one.
-    pub fn reduce(
-        self,
-        reduce: impl FnMut(T, T) -> T + Clone + Send + Sync + 'static,
-    ) -> Stream<(K, Window, T)> {
-        self.accumulate("window reduce", move || ReduceWith(reduce.clone()))
-    }
-
-    fn accumulate<A: Accumulate<T> + 'static>(
-        self,
-        name: &str,
-        make: impl Fn() -> A + Send + Sync + 'static,
-    ) -> Stream<(K, Window, A::Out)> {
-        let Self { keyed, size, allowed_lateness, late_to } = self;
-        let key_of = key_function(keyed.key_of);
-        keyed.stream.then(name, Identity::Needed, move |uid, layout| {
-            let options = WindowOptions { size, allowed_lateness, late_to };
-            WindowOperator::new(uid, options, KeyOf::new(layout, key_of.clone()), make())
         })
     }
 }

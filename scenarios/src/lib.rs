@@ -18,6 +18,7 @@ pub mod bugs;
 pub mod catalog;
 pub mod checks;
 pub mod cluster;
+pub mod conformance;
 pub mod faults;
 pub mod jobs;
 #[cfg(feature = "planted-bugs")]

@@ -14,6 +14,7 @@ use command::{
     bench::BenchArguments,
     bugs::BugsArguments,
     cluster::{CoordinatorArguments, WorkerArguments},
+    conformance::ConformanceArguments,
     shrink::ShrinkArguments,
     sweep::SweepArguments,
     view::View,
@@ -73,6 +74,8 @@ enum Command {
     Shrink(ShrinkArguments),
     /// Measures the speed of the runtime on the real machine, beside loops written by hand.
     Bench(BenchArguments),
+    /// Runs recorded cases of another engine and compares the output.
+    Conformance(ConformanceArguments),
     /// Coordinates a real job: waits for workers, and decides what they run.
     Coordinator(CoordinatorArguments),
     /// Works for a real job: runs what a coordinator tells it to.
@@ -102,6 +105,7 @@ fn main() -> ExitCode {
         Command::Replay { file, view } => replay(&file, &view),
         Command::Shrink(arguments) => command::shrink::shrink(&arguments),
         Command::Bench(arguments) => command::bench::bench(&arguments),
+        Command::Conformance(arguments) => command::conformance::conformance(&arguments),
         Command::Coordinator(arguments) => return exit(command::cluster::coordinate(&arguments)),
         Command::Worker(arguments) => return exit(command::cluster::work(&arguments)),
     };

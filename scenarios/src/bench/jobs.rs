@@ -120,6 +120,10 @@ impl Aggregate for SumAndCount {
     fn finish(&self, total: (i64, u64)) -> (i64, u64) {
         total
     }
+
+    fn merge(&self, left: (i64, u64), right: (i64, u64)) -> (i64, u64) {
+        (left.0 + right.0, left.1 + right.1)
+    }
 }
 
 /// Sum and count per key and second: an exchange, and few rows.

@@ -74,6 +74,10 @@ impl Aggregate for DelaySum {
     fn finish(&self, sum: (u64, i64)) -> (u64, i64) {
         sum
     }
+
+    fn merge(&self, left: (u64, i64), right: (u64, i64)) -> (u64, i64) {
+        (left.0 + right.0, left.1 + right.1)
+    }
 }
 
 /// Connects the streams. `rate` is in rows per second, `watermark_every` in flights.

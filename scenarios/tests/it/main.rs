@@ -3,7 +3,9 @@
 mod broken_jobs;
 mod browser;
 mod command;
+mod conformance;
 mod generated;
+mod operators;
 mod readme;
 mod real_threads;
 mod regressions;

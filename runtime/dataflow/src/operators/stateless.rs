@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use floodmark_model::{Batch, Record};
+use floodmark_model::{Batch, Record, Timestamp};
 use floodmark_state::Data;
 
 use crate::{
@@ -33,6 +33,15 @@ pub struct ForEach<T, F> {
     name: String,
     visit: F,
     value: PhantomData<fn(T)>,
+}
+
+/// Pairs every value with the timestamp of its record.
+pub struct Timestamped<T>(PhantomData<fn(T)>);
+
+impl<T> Default for Timestamped<T> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
 }
 
 impl<T, F> Map<T, F> {
@@ -70,6 +79,21 @@ impl<T: Data, U: Data, F: FnMut(T) -> U + Send> Operator for Map<T, F> {
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<U>) -> Result<(), Error> {
         let map = |Record { timestamp, value }| Record { timestamp, value: (self.map)(value) };
         out.emit_batch(batch.into_iter().map(map).collect());
+        Ok(())
+    }
+}
+
+impl<T: Data> Operator for Timestamped<T> {
+    type In = T;
+    type Out = (Timestamp, T);
+
+    fn on_batch(
+        &mut self,
+        batch: Batch<T>,
+        out: &mut Emitter<(Timestamp, T)>,
+    ) -> Result<(), Error> {
+        let pair = |Record { timestamp, value }| Record { timestamp, value: (timestamp, value) };
+        out.emit_batch(batch.into_iter().map(pair).collect());
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Split,
     chain::{Emitter, OpenContext, Operator},
+    operators::generators::{Generators, Marked, PerSplit, WatermarkGenerator, WatermarkOutput},
 };
 
 /// Records between two watermarks, unless the strategy says otherwise.
@@ -28,15 +29,25 @@ pub struct WatermarkStrategy<T> {
     idle_after: Option<Duration>,
     every: u64,
     assign: Option<Arc<Assign<T>>>,
+    /// Makes what decides instead of the maximum.
+    generate: Option<Arc<Generate<T>>>,
 }
+
+type Generate<T> = dyn Fn() -> Box<dyn Generators<T>> + Send + Sync;
 
 /// Gives records their timestamps. Called once per batch, so that the user's function is inlined.
 type Assign<T> = dyn Fn(&mut [Record<T>]) + Send + Sync;
 
 impl<T> Clone for WatermarkStrategy<T> {
     fn clone(&self) -> Self {
-        let Self { bound, idle_after, every, assign } = self;
-        Self { bound: *bound, idle_after: *idle_after, every: *every, assign: assign.clone() }
+        let Self { bound, idle_after, every, assign, generate } = self;
+        Self {
+            bound: *bound,
+            idle_after: *idle_after,
+            every: *every,
+            assign: assign.clone(),
+            generate: generate.clone(),
+        }
     }
 }
 
@@ -49,7 +60,30 @@ impl<T> WatermarkStrategy<T> {
     /// For timestamps that fall behind the latest one by at most `bound`. A larger bound waits
     /// longer with results and makes fewer records late.
     pub fn bounded_out_of_orderness(bound: Duration) -> Self {
-        Self { bound, idle_after: None, every: WATERMARK_EVERY, assign: None }
+        Self { bound, idle_after: None, every: WATERMARK_EVERY, assign: None, generate: None }
+    }
+
+    /// For streams in which some records say how far event time has come: `promise_of` returns it,
+    /// given a record and its timestamp. The watermark follows the record.
+    pub fn punctuated(
+        promise_of: impl Fn(&T, Timestamp) -> Option<Timestamp> + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let generate: Arc<Generate<T>> = Arc::new(move || Box::new(Marked(promise_of.clone())));
+        Self { generate: Some(generate), ..Self::ascending() }
+    }
+
+    /// Promises nothing. Event time stands still until the input has ended.
+    #[doc(alias = "noWatermarks")]
+    pub fn none() -> Self {
+        Self::punctuated(|_, _| None)
+    }
+
+    /// Promises what `generator` says; every split has a clone of it.
+    #[doc(alias = "forGenerator")]
+    pub fn generator<G: WatermarkGenerator<T>>(generator: G) -> Self {
+        let generate: Arc<Generate<T>> =
+            Arc::new(move || Box::new(PerSplit { first: generator.clone(), splits: Vec::new() }));
+        Self { generate: Some(generate), ..Self::ascending() }
     }
 
     /// Takes each record's timestamp, in milliseconds since the Unix epoch, from `timestamp_of`.
@@ -74,7 +108,7 @@ impl<T> WatermarkStrategy<T> {
     }
 
     /// Emits a watermark after every `count` records. Fewer let results appear sooner; more cost
-    /// less. At least 1.
+    /// less. At least 1. Punctuated strategies and those with a generator emit when they are told to.
     #[must_use]
     pub fn emit_every(self, count: u64) -> Self {
         assert!(0 < count, "a watermark follows at least one record");
@@ -89,6 +123,7 @@ impl<T> WatermarkStrategy<T> {
 pub struct WatermarkOperator<T> {
     uid: String,
     strategy: WatermarkStrategy<T>,
+    generators: Option<Box<dyn Generators<T>>>,
     progress: Progress,
     /// Which splits have records, since the last tick.
     activity: Vec<Activity>,
@@ -163,7 +198,9 @@ impl<T> WatermarkOperator<T> {
         let splits = vec![SplitProgress::NEW];
         let progress = Progress { splits, emitted: Timestamp::MIN, is_idle: false };
         let activity = vec![Activity::default()];
-        Self { uid, strategy, progress, activity, current: 0, has_ended: false, watch: None }
+        let generators = strategy.generate.as_ref().map(|generate| generate());
+        let (current, has_ended, watch) = (0, false, None);
+        Self { uid, strategy, generators, progress, activity, current, has_ended, watch }
     }
 
     /// Renews the promise about the current split. Returns whether it grew.
@@ -171,12 +208,22 @@ impl<T> WatermarkOperator<T> {
         let split = &mut self.progress.splits[self.current];
         split.since = 0;
         let watermark = split.latest - self.strategy.bound - Duration::from_millis(1);
+        self.promise_at_least(self.current, watermark)
+    }
+
+    /// Promises `watermark` about a split, unless so much is promised already.
+    fn promise_at_least(&mut self, index: usize, watermark: Timestamp) -> bool {
+        let split = &mut self.progress.splits[index];
         if watermark <= split.promise {
             return false;
         }
         split.promise = watermark;
-        self.observe(self.current, |attempt, subtask, operator, split| {
-            RuntimeEvent::SplitWatermark { attempt, subtask, operator, split, watermark }
+        self.observe(index, |attempt, subtask, operator, split| RuntimeEvent::SplitWatermark {
+            attempt,
+            subtask,
+            operator,
+            split,
+            watermark,
         });
         true
     }
@@ -259,6 +306,43 @@ impl<T: Data> WatermarkOperator<T> {
         out.watermark(watermark)
     }
 
+    /// Processes a batch, asking after each record what it promises.
+    fn generate(&mut self, batch: Batch<T>, out: &mut Emitter<T>) -> Result<(), Error> {
+        for Record { timestamp, value } in batch {
+            let generators = self.generators.as_mut().expect("the strategy has a generator");
+            let output = generators.on_record(self.current, &value, timestamp);
+            if !output.is_idle {
+                self.wake(out)?;
+            }
+            let split = &mut self.progress.splits[self.current];
+            split.latest = split.latest.max(timestamp);
+            out.emit(timestamp, value);
+            self.follow(self.current, &output, out)?;
+        }
+        Ok(())
+    }
+
+    /// Does what a generator has said about a split.
+    fn follow(
+        &mut self,
+        split: usize,
+        output: &WatermarkOutput,
+        out: &mut Emitter<T>,
+    ) -> Result<(), Error> {
+        let watermark = output.watermark.unwrap_or(Timestamp::MIN);
+        let has_grown = self.promise_at_least(split, watermark);
+        let falls_idle =
+            output.is_idle && self.progress.splits[split].status == SplitStatus::Active;
+        if has_grown {
+            self.advance(out)?;
+        }
+        if falls_idle {
+            self.set_idle(split, true);
+            self.advance(out)?;
+        }
+        Ok(())
+    }
+
     /// Notes that the current split has records.
     fn wake(&mut self, out: &mut Emitter<T>) -> Result<(), Error> {
         self.activity[self.current].is_recent = true;
@@ -284,6 +368,9 @@ impl<T: Data> Operator for WatermarkOperator<T> {
         let split_count = cx.split_count.unwrap_or(1);
         self.progress.splits.resize(split_count, SplitProgress::NEW);
         self.activity.resize(split_count, Activity::default());
+        if let Some(generators) = &mut self.generators {
+            generators.open(&self.uid, cx.restored, split_count)?;
+        }
         self.watch = Some(Watch {
             machine: cx.machine.clone(),
             attempt: cx.attempt,
@@ -308,10 +395,13 @@ impl<T: Data> Operator for WatermarkOperator<T> {
     }
 
     fn on_batch(&mut self, mut batch: Batch<T>, out: &mut Emitter<T>) -> Result<(), Error> {
-        self.wake(out)?;
         if let Some(assign) = &self.strategy.assign {
             assign(&mut batch);
         }
+        if self.generators.is_some() {
+            return self.generate(batch, out);
+        }
+        self.wake(out)?;
         while !batch.is_empty() {
             let split = &mut self.progress.splits[self.current];
             // Up to the next chance to promise.
@@ -350,9 +440,19 @@ impl<T: Data> Operator for WatermarkOperator<T> {
 
     fn freeze(&mut self, snapshot: &mut Snapshot) {
         snapshot.add(freeze_value(&self.uid, "progress", self.progress.clone()));
+        let generators = self.generators.as_ref();
+        let section = generators.and_then(|generators| generators.freeze(&self.uid));
+        section.into_iter().for_each(|section| snapshot.add(section));
     }
 
     fn on_tick(&mut self, activity: Duration, out: &mut Emitter<T>) -> Result<(), Error> {
+        for split in 0..self.progress.splits.len() {
+            let Some(generators) = &mut self.generators else { break };
+            if self.progress.splits[split].status != SplitStatus::Ended {
+                let output = generators.on_tick(split);
+                self.follow(split, &output, out)?;
+            }
+        }
         let Some(limit) = self.strategy.idle_after else { return Ok(()) };
         let mut has_changed = false;
         for split in 0..self.progress.splits.len() {

@@ -45,9 +45,29 @@ impl Window {
         self.start <= timestamp && timestamp < self.end
     }
 
-    /// Returns the last millisecond in the window: the timestamp of its results.
+    /// The window of all records, from the beginning of time to its end.
+    #[doc(alias = "GlobalWindow")]
+    pub const GLOBAL: Self = Self { start: Timestamp::MIN, end: Timestamp::MAX };
+
+    /// Returns whether it is the window of all records.
+    pub fn is_global(&self) -> bool {
+        *self == Self::GLOBAL
+    }
+
+    /// Returns the last millisecond in the window: the timestamp of its results. That of the window
+    /// of all records is the end of time.
     pub fn max_timestamp(&self) -> Timestamp {
-        self.end - Duration::from_millis(1)
+        if self.is_global() { self.end } else { self.end - Duration::from_millis(1) }
+    }
+
+    /// Returns whether nothing lies between two windows.
+    pub(crate) fn touches(&self, other: Self) -> bool {
+        self.start <= other.end && other.start <= self.end
+    }
+
+    /// Returns the shortest window that contains both.
+    pub(crate) fn hull(&self, other: Self) -> Self {
+        Self { start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 }
 
@@ -69,6 +89,9 @@ pub trait Aggregate: Send + Sync + Clone + 'static {
 
     /// Returns the result.
     fn finish(&self, accumulator: Self::Acc) -> Self::Out;
+
+    /// Returns the accumulator of the values of both. Needed when windows become one, as sessions do.
+    fn merge(&self, left: Self::Acc, right: Self::Acc) -> Self::Acc;
 }
 
 /// What a window operator does with the values of a window.
@@ -86,6 +109,13 @@ pub trait Accumulate<T>: Send {
 
     /// Returns the result so far.
     fn finish(&mut self, accumulator: Self::Acc) -> Self::Out;
+
+    /// Returns the accumulator of the values of both.
+    ///
+    /// # Panics
+    ///
+    /// When accumulators cannot be merged; such a function is not used where windows merge.
+    fn merge(&mut self, left: Self::Acc, right: Self::Acc) -> Self::Acc;
 }
 
 /// Accumulates with an [`Aggregate`].
@@ -114,6 +144,10 @@ impl<A: Aggregate> Accumulate<A::In> for AggregateWith<A> {
     fn finish(&mut self, accumulator: A::Acc) -> A::Out {
         self.0.finish(accumulator)
     }
+
+    fn merge(&mut self, left: A::Acc, right: A::Acc) -> A::Acc {
+        self.0.merge(left, right)
+    }
 }
 
 impl<T, S: Data, F: FnMut(&mut S, T) + Send> Accumulate<T> for FoldWith<S, F> {
@@ -133,6 +167,10 @@ impl<T, S: Data, F: FnMut(&mut S, T) + Send> Accumulate<T> for FoldWith<S, F> {
     fn finish(&mut self, accumulator: S) -> S {
         accumulator
     }
+
+    fn merge(&mut self, _: S, _: S) -> S {
+        unreachable!("a job that folds windows that merge cannot be built")
+    }
 }
 
 impl<T: Data, F: FnMut(T, T) -> T + Send> Accumulate<T> for ReduceWith<F> {
@@ -149,6 +187,10 @@ impl<T: Data, F: FnMut(T, T) -> T + Send> Accumulate<T> for ReduceWith<F> {
 
     fn finish(&mut self, accumulator: T) -> T {
         accumulator
+    }
+
+    fn merge(&mut self, left: T, right: T) -> T {
+        (self.0)(left, right)
     }
 }
 
@@ -193,11 +235,11 @@ struct Found {
 
 /// Where the records went, since the job began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Counts {
-    received: u64,
-    accepted: u64,
-    late: u64,
-    dropped: u64,
+pub(super) struct Counts {
+    pub(super) received: u64,
+    pub(super) accepted: u64,
+    pub(super) late: u64,
+    pub(super) dropped: u64,
 }
 
 impl<T, K, F, A> WindowOperator<T, K, F, A>
@@ -236,57 +278,91 @@ where
         out.emit(found.window.max_timestamp(), (key, found.window, result));
     }
 
-    /// Fires the windows that end at the watermark or earlier, the oldest first, and forgets those
-    /// for which nothing can come any more.
+    /// Fires the windows that end at the watermark or earlier, and forgets those for which nothing can
+    /// come any more: one after the other, in the order of their times.
     fn fire_due(
         &mut self,
+        watermark: Timestamp,
+        out: &mut Emitter<(K, Window, A::Out)>,
+    ) -> Result<(), Error> {
+        let mut position = 0;
+        loop {
+            let next = self.window_at(position).filter(|next| next.max_timestamp() <= watermark);
+            let fires_at = next.map(|next| next.max_timestamp());
+            // Only what has fired can be forgotten.
+            let first = self.window_at(0).filter(|_| 0 < position);
+            let first = first.filter(|first| {
+                let forgotten_at = self.options.forgotten_at(*first);
+                forgotten_at <= watermark && fires_at.is_none_or(|time| forgotten_at < time)
+            });
+            match (first, next) {
+                (Some(first), _) => {
+                    self.forget_first(first, watermark);
+                    position -= 1;
+                }
+                (None, Some(next)) => {
+                    self.fire((position, next), watermark, out)?;
+                    position += 1;
+                }
+                (None, None) => break,
+            }
+        }
+        let opened = self.opened.as_mut().expect("an operator is opened before it is used");
+        opened.windows.on_fired(watermark);
+        Ok(())
+    }
+
+    /// Returns the window at a position, if there are so many.
+    fn window_at(&self, position: usize) -> Option<Window> {
+        let opened = self.opened.as_ref().expect("an operator is opened before it is used");
+        let start = opened.windows.start(position)?;
+        Some(Window { start, end: start + self.options.size })
+    }
+
+    /// Emits the results of a window, in those key groups in which it has not fired before.
+    fn fire(
+        &mut self,
+        (position, window): (usize, Window),
         watermark: Timestamp,
         out: &mut Emitter<(K, Window, A::Out)>,
     ) -> Result<(), Error> {
         let Self { options, accumulate, opened, .. } = self;
         let opened = opened.as_mut().expect("an operator is opened before it is used");
         let Opened { windows, watch, .. } = opened;
-        let mut position = 0;
-        while let Some(start) = windows.start(position) {
-            let window = Window { start, end: start + options.size };
-            let (fires_at, forgotten_at) = (window.max_timestamp(), options.forgotten_at(window));
-            if watermark < fires_at {
-                break;
-            }
-            let is_last = forgotten_at <= watermark;
-            let (table, fired) = windows.window_mut(position);
-            if watch.is_watched() {
-                for (key, _) in table.iter() {
-                    let (is_due, owner) = (fired.of(key) < fires_at, (key.clone(), start));
-                    let mut fire =
-                        |time| watch.on_fire(TimeDomain::Event, (time, watermark), &owner);
-                    if is_due {
-                        fire(fires_at);
-                    }
-                    if is_last && !(is_due && forgotten_at == fires_at) {
-                        fire(forgotten_at);
-                    }
-                }
-            }
-            let mut emit = |key, accumulator| {
-                out.emit(fires_at, (key, window, accumulate.finish(accumulator)));
-                out.pass_on_full()
-            };
-            if is_last {
-                let mut due = table.drain().filter(|(key, _)| fired.of(key) < fires_at);
-                due.try_for_each(|(key, accumulator)| emit(key, accumulator))?;
-            } else {
-                let mut due = table.iter().filter(|(key, _)| fired.of(*key) < fires_at);
-                due.try_for_each(|(key, accumulator)| emit(key.clone(), accumulator.clone()))?;
-            }
-            if is_last {
-                windows.close_first();
-            } else {
-                position += 1;
+        let fires_at = window.max_timestamp();
+        let (table, fired) = windows.window_mut(position);
+        if watch.is_watched() {
+            for (key, _) in table.iter().filter(|(key, _)| fired.of(*key) < fires_at) {
+                let owner = (key.clone(), window.start);
+                watch.on_fire(TimeDomain::Event, (fires_at, watermark), &owner);
             }
         }
-        windows.on_fired(watermark);
-        Ok(())
+        let mut emit = |key, accumulator| {
+            out.emit(fires_at, (key, window, accumulate.finish(accumulator)));
+            out.pass_on_full()
+        };
+        if options.forgotten_at(window) == fires_at {
+            let mut due = table.drain().filter(|(key, _)| fired.of(key) < fires_at);
+            due.try_for_each(|(key, accumulator)| emit(key, accumulator))
+        } else {
+            let mut due = table.iter().filter(|(key, _)| fired.of(*key) < fires_at);
+            due.try_for_each(|(key, accumulator)| emit(key.clone(), accumulator.clone()))
+        }
+    }
+
+    /// Forgets the oldest window.
+    fn forget_first(&mut self, window: Window, watermark: Timestamp) {
+        let Self { options, opened, .. } = self;
+        let opened = opened.as_mut().expect("an operator is opened before it is used");
+        let Opened { windows, watch, .. } = opened;
+        if watch.is_watched() {
+            let forgotten_at = options.forgotten_at(window);
+            for (key, _) in windows.table_mut(0).iter() {
+                let owner = (key.clone(), window.start);
+                watch.on_fire(TimeDomain::Event, (forgotten_at, watermark), &owner);
+            }
+        }
+        windows.close_first();
     }
 }
 
@@ -339,7 +415,7 @@ impl<T> WindowOptions<T> {
 impl Counts {
     /// Counts a record as one for whose window it is too late, and hands it on if someone wants it.
     #[cold]
-    fn on_late<T: Data, O: Data>(
+    pub(super) fn on_late<T: Data, O: Data>(
         &mut self,
         late_to: Option<OutputTag<T>>,
         timestamp: Timestamp,
@@ -354,6 +430,20 @@ impl Counts {
             }
             None => self.dropped += 1,
         }
+    }
+
+    /// Tells those who watch.
+    pub(super) fn tell(self, machine: &Machine, who: (Attempt, SubtaskId), operator: &str) {
+        let Self { received, accepted, late, dropped } = self;
+        machine.observe(|| RuntimeEvent::RecordsCounted {
+            attempt: who.0,
+            subtask: who.1,
+            operator: operator.to_owned(),
+            received,
+            accepted,
+            late,
+            dropped,
+        });
     }
 }
 
@@ -439,17 +529,7 @@ where
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         snapshot.add(opened.windows.freeze(&self.uid, "windows"));
         snapshot.add(freeze_value(&self.uid, "counts", opened.counts));
-        let (attempt, subtask) = (opened.attempt, opened.subtask);
-        let Counts { received, accepted, late, dropped } = opened.counts;
-        opened.machine.observe(|| RuntimeEvent::RecordsCounted {
-            attempt,
-            subtask,
-            operator: self.uid.clone(),
-            received,
-            accepted,
-            late,
-            dropped,
-        });
+        opened.counts.tell(&opened.machine, (opened.attempt, opened.subtask), &self.uid);
     }
 }
 

@@ -1,0 +1,98 @@
+//! Sinks that hear everything a stream carries, and promise nothing.
+
+use std::marker::PhantomData;
+
+use floodmark_model::{Batch, Record, Timestamp};
+use floodmark_platform::Machine;
+use floodmark_state::Data;
+
+use crate::{
+    BoxError, Error,
+    chain::{Emitter, OpenContext, Operator},
+};
+
+/// Writes the records of a stream somewhere, and hears of event time.
+///
+/// After a failure it gets records again that it has seen before: at least once. Every subtask, and
+/// every attempt of it, has a clone of its own.
+#[doc(alias = "SinkWriter")]
+pub trait Writer<T>: Clone + Send + Sync + 'static {
+    /// Prepares for the first record. Called once in every attempt.
+    ///
+    /// # Errors
+    ///
+    /// When nothing can be written; the attempt fails.
+    fn open(&mut self, _machine: &Machine) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// Writes one record.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written; the attempt fails.
+    fn write(&mut self, record: Record<T>) -> Result<(), BoxError>;
+
+    /// Hears that no record at or before `watermark` is expected any more. A watermark that was heard
+    /// before is repeated when the stream was idle and is not any more.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be noted; the attempt fails.
+    #[doc(alias = "writeWatermark")]
+    fn on_watermark(&mut self, _watermark: Timestamp) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// Hears that nothing will come for a while. The next watermark ends that.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be noted; the attempt fails.
+    fn on_idle(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// Runs a [`Writer`].
+pub struct WriterOperator<T, W> {
+    name: String,
+    writer: W,
+    value: PhantomData<fn(T)>,
+}
+
+impl<T, W> WriterOperator<T, W> {
+    /// Creates the operator; errors name `name`.
+    pub fn new(name: String, writer: W) -> Self {
+        Self { name, writer, value: PhantomData }
+    }
+
+    fn named(&self, done: Result<(), BoxError>) -> Result<(), Error> {
+        done.map_err(|source| Error::Operator { operator: self.name.clone(), source })
+    }
+}
+
+impl<T: Data, W: Writer<T>> Operator for WriterOperator<T, W> {
+    type In = T;
+    type Out = ();
+
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
+        let done = self.writer.open(cx.machine);
+        self.named(done)
+    }
+
+    fn on_batch(&mut self, batch: Batch<T>, _: &mut Emitter<()>) -> Result<(), Error> {
+        let done = batch.into_iter().try_for_each(|record| self.writer.write(record));
+        self.named(done)
+    }
+
+    fn on_watermark(&mut self, watermark: Timestamp, _: &mut Emitter<()>) -> Result<(), Error> {
+        let done = self.writer.on_watermark(watermark);
+        self.named(done)
+    }
+
+    fn on_idle(&mut self, _: &mut Emitter<()>) -> Result<(), Error> {
+        let done = self.writer.on_idle();
+        self.named(done)
+    }
+}

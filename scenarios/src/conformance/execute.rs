@@ -1,0 +1,159 @@
+//! Runs a case on a simulated cluster.
+
+use std::{collections::BTreeMap, fmt, sync::PoisonError, time::Duration};
+
+use floodmark::{CheckpointConfig, ClusterConfig, Environment, Job, Timestamp};
+
+use crate::{
+    cluster::{self, Cluster, Trial, impatient},
+    faults,
+};
+
+use super::{
+    case::Case,
+    compare,
+    pipeline::{self, Layout, Outputs},
+    recorder::{Log, STEP, SharedLog},
+    row::Row,
+};
+
+/// What became of a case.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The same came out.
+    Passed,
+    /// The job cannot be built.
+    Unsupported(String),
+    /// Something else came out, or nothing.
+    Failed(Difference),
+}
+
+/// What came out and what was expected.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// What differs, in words.
+    pub words: String,
+    /// Both logs, for those who look closer.
+    pub logs: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.words, self.logs)
+    }
+}
+
+/// Subtasks of an operator whose input has keys, under faults; and workers.
+const PARALLELISM: u16 = 3;
+
+/// Time between two steps under faults: the faults of a seed strike within seconds.
+const CHAOS_PACE: Duration = Duration::from_millis(250);
+
+/// Runs a case under the faults of a seed and compares the records that come out: the same ones, each
+/// once, and those that the case orders by key in the same order.
+///
+/// Returns `None` for a case whose result depends on which of several inputs is faster. One that has
+/// a second exchange, at which results of several subtasks meet in any order, runs in one subtask.
+pub fn run_case_in_chaos(case: &Case, seed: u64) -> Option<Outcome> {
+    if 1 < case.input_count {
+        return None;
+    }
+    let names = || case.pipeline.iter().filter_map(|op| op.text("op"));
+    let exchanges = names().filter(|name| matches!(*name, "key_by" | "window_all")).count();
+    let parallelism = if 1 < exchanges { 1 } else { PARALLELISM };
+    let outputs = Outputs::collection();
+    let env = cluster::environment(impatient(CheckpointConfig::every(Duration::from_millis(300))));
+    let layout = Layout { pace: CHAOS_PACE, parallelism };
+    let built = pipeline::build(case, &env, &outputs, layout)
+        .and_then(|()| env.build("conformance").map_err(|error| error.to_string()));
+    let job = match built {
+        Ok(job) => job,
+        Err(reason) => return Some(Outcome::Unsupported(reason)),
+    };
+    let trial = Trial { seed, faults: faults::swarm(seed, PARALLELISM), ..Trial::default() };
+    let ending = cluster_of(job, PARALLELISM).simulate(trial);
+    let Outputs::Collection(collection) = outputs else { unreachable!("it was made as one") };
+    let collection = collection.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let actual = collection.iter().map(|(tag, rows)| (tag.clone(), rows.values())).collect();
+    let words = match ending.result {
+        Ok(()) => compare::difference_of_records(case, &actual),
+        Err(error) => Some(error.to_string()),
+    };
+    Some(match words {
+        None => Outcome::Passed,
+        Some(words) => Outcome::Failed(Difference {
+            words: format!("seed {seed}: {words}"),
+            logs: records(&actual),
+        }),
+    })
+}
+
+fn cluster_of(job: Job, worker_count: u16) -> Cluster {
+    Cluster {
+        job,
+        objects: Vec::new(),
+        outside: None,
+        worker_count,
+        finishes_within: Duration::from_secs(60),
+        standby_after: None,
+        stops_after: None,
+    }
+}
+
+/// Runs a case without faults and compares its output.
+pub fn run_case(case: &Case) -> Outcome {
+    let log = SharedLog::default();
+    let job = match job(case, &log) {
+        Ok(job) => job,
+        Err(reason) => return Outcome::Unsupported(reason),
+    };
+    let trial = Trial { is_plain: true, ..Trial::default() };
+    let ending = cluster_of(job, 1).simulate(trial);
+    let actual = log.lock().clone();
+    let words = match ending.result {
+        Ok(()) => compare::difference(case, &actual),
+        Err(error) => Some(error.to_string()),
+    };
+    match words {
+        None => Outcome::Passed,
+        Some(words) => Outcome::Failed(Difference { words, logs: logs(case, &actual) }),
+    }
+}
+
+fn job(case: &Case, log: &SharedLog) -> Result<Job, String> {
+    let env = Environment::new().cluster(ClusterConfig {
+        heartbeat_interval: Duration::from_secs(1),
+        heartbeat_timeout: Duration::from_secs(5),
+        deployment_timeout: Duration::from_secs(5),
+    });
+    let layout = Layout { pace: STEP, parallelism: 1 };
+    pipeline::build(case, &env, &Outputs::Log(log.clone()), layout)?;
+    env.build("conformance").map_err(|error| error.to_string())
+}
+
+/// Returns records in words, a line for each.
+fn records(outputs: &BTreeMap<String, Vec<(Timestamp, Row)>>) -> String {
+    let lines = outputs.iter().flat_map(|(tag, rows)| {
+        rows.iter().map(move |(time, row)| format!("  to {tag:?}: ts {time}  {row}\n"))
+    });
+    lines.collect()
+}
+
+/// Returns both logs, one above the other; lines that the other one does not have are marked.
+fn logs(case: &Case, actual: &Log) -> String {
+    let lines_of = |log: &Log| -> Vec<String> {
+        let main = log.main.iter().map(ToString::to_string);
+        let sides = log
+            .sides
+            .iter()
+            .flat_map(|(tag, lines)| lines.iter().map(move |line| format!("to {tag}: {line}")));
+        main.chain(sides).collect()
+    };
+    let expected = Log { main: case.main.clone(), sides: case.sides.clone() };
+    let (expected, actual) = (lines_of(&expected), lines_of(actual));
+    let marked = |ours: &[String], others: &[String]| -> String {
+        let mark = |line: &String| if others.contains(line) { "   " } else { " > " };
+        ours.iter().map(|line| format!("  {}{line}\n", mark(line))).collect()
+    };
+    format!("  expected\n{}  actual\n{}", marked(&expected, &actual), marked(&actual, &expected))
+}
