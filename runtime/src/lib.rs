@@ -58,12 +58,15 @@ pub use floodmark_coordinator::JobStatus;
 pub use floodmark_dataflow::{
     BoxError, OutputTag, SinkContext, Source, SplitReader, TransactionId, TwoPhaseCommit, Work,
     operators::{
-        Aggregate, Assigner, AtEnd, Context, ContinuousEventTimeTrigger,
+        Aggregate, AggregatingRef, AggregatingState, Assigner, AtEnd, BroadcastProcess,
+        BroadcastRead, BroadcastWrite, CoProcess, Context, ContinuousEventTimeTrigger,
         ContinuousProcessingTimeTrigger, CountEvictor, CountTrigger, DeltaEvictor, DeltaTrigger,
-        EventTimeTrigger, Evictor, EvictorContext, KeyedProcess, NeverTrigger,
-        ProcessingTimeTrigger, PurgingTrigger, StateHandle, TimeEvictor, Timers, Trigger,
-        TriggerContext, TriggerResult, ValueState, Values, WatermarkGenerator, WatermarkOutput,
-        WatermarkStrategy, Window, WindowContext, WindowProcess, Writer,
+        EventTimeTrigger, Evictor, EvictorContext, Interval, KeyedBroadcastProcess, KeyedCoProcess,
+        KeyedProcess, ListState, MapState, NeverTrigger, Offset, ProcessFunction,
+        ProcessingTimeTrigger, PurgingTrigger, RecordContext, ReducingRef, ReducingState,
+        RuleContext, Sided, StateHandle, TimeEvictor, Timers, Trigger, TriggerContext,
+        TriggerResult, ValueState, Values, WatermarkGenerator, WatermarkOutput, WatermarkStrategy,
+        Window, WindowContext, WindowProcess, Writer,
     },
 };
 pub use floodmark_host::{HostError, Secret};
@@ -73,10 +76,13 @@ pub use floodmark_model::{
     SectionDigest, SnapshotOrigin, SubtaskId, Term, TimeDomain, Timestamp, VertexId, WorkerId,
 };
 pub use floodmark_platform as platform;
-pub use floodmark_state::{Data, Key};
+pub use floodmark_state::{Data, Key, ListRef, MapRef, ValueRef};
 pub use floodmark_wire::name as object_name;
 pub use job::Job;
 pub use process::Process;
-pub use stream::{KeyedStream, Stream};
+pub use stream::{
+    BroadcastStream, Connected, IntervalJoin, Joined, KeyedConnected, KeyedStream, KeyedWithRules,
+    Stream, WindowedJoin, WithRules,
+};
 pub use windowed::WindowedStream;
 pub use windows::{DynamicSession, Global, Session, Sliding, Tumbling};

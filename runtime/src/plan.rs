@@ -13,8 +13,9 @@ use std::{
 };
 
 use floodmark_dataflow::{
-    ChannelSender, Exchange as ExchangeStage, GateHead, Head, InputEnd, Output, OutputEnd,
+    Chained, ChannelSender, Exchange as ExchangeStage, GateHead, Head, InputEnd, Output, OutputEnd,
     OutputTag, Partitioner, Program, Push, Rebalance, SideOutputs, Wiring, local_channel,
+    operators::{Mark, Sided},
 };
 use floodmark_model::{
     Attempt, ChannelId, Edge, EdgeId, Exchange, JobGraph, KeyGroupLayout, SubtaskId, Vertex,
@@ -137,17 +138,7 @@ where
         channels: Vec<(ChannelId, OutputEnd)>,
         assembly: &Assembly<'_>,
     ) -> Box<dyn Any> {
-        let partitioner = match assembly.edge_of(&channels).exchange {
-            Exchange::Rebalance => Box::new(Rebalance::default()),
-            Exchange::Forward | Exchange::Hash | Exchange::Broadcast => {
-                self.routings[input](assembly.layout_of(assembly.edge_of(&channels).to))
-            }
-        };
-        let senders = channels.into_iter();
-        let senders = senders.map(|(id, end)| ChannelSender::<T>::new(assembly.attempt, id, end));
-        let stage = ExchangeStage::new(partitioner, senders.collect(), assembly.plan.batch_size);
-        let push: Box<dyn Push<T>> = Box::new(stage);
-        Box::new(push)
+        Box::new(exchange_stage(&self.routings[input], channels, assembly))
     }
 
     fn head(
@@ -163,6 +154,89 @@ where
     fn local_channel(&self) -> (OutputEnd, InputEnd) {
         local_channel::<T>()
     }
+}
+
+/// The blueprint of a node that takes records of two kinds from other nodes.
+pub(crate) struct TwoInputBlueprint<A, B, F> {
+    /// Of the first input, one per origin.
+    pub(crate) first: Vec<Routing<Sided<A, B>>>,
+    /// Of the second input, one per origin.
+    pub(crate) second: Vec<Routing<Sided<A, B>>>,
+    pub(crate) build: F,
+}
+
+impl<A, B, F> Blueprint for TwoInputBlueprint<A, B, F>
+where
+    A: Data,
+    B: Data,
+    F: Fn(NodeId, &mut Assembly<'_>) -> Box<dyn Push<Sided<A, B>>> + Send + Sync,
+{
+    fn stage(&self, _: NodeId, _: &mut Assembly<'_>) -> Box<dyn Any> {
+        unreachable!("a node with two inputs begins a chain")
+    }
+
+    fn exchange(
+        &self,
+        input: usize,
+        channels: Vec<(ChannelId, OutputEnd)>,
+        assembly: &Assembly<'_>,
+    ) -> Box<dyn Any> {
+        let count = self.first.len();
+        if input < count {
+            let exchange = exchange_stage(&self.first[input], channels, assembly);
+            Box::new(marked(Sided::First, exchange))
+        } else {
+            let exchange = exchange_stage(&self.second[input - count], channels, assembly);
+            Box::new(marked(Sided::Second, exchange))
+        }
+    }
+
+    fn head(
+        &self,
+        node: NodeId,
+        inputs: Vec<(ChannelId, InputEnd)>,
+        assembly: &mut Assembly<'_>,
+    ) -> Box<dyn Head> {
+        let route = |edge: EdgeId| &assembly.plan.routes[edge.0 as usize];
+        let input_of = |(channel, _): &(ChannelId, _)| {
+            usize::from(self.first.len() <= route(channel.edge).input)
+        };
+        let input_of = inputs.iter().map(input_of).collect();
+        let chain = (self.build)(node, assembly);
+        let head = GateHead::new(&assembly.machine, assembly.attempt, inputs, chain);
+        Box::new(head.with_inputs(input_of))
+    }
+
+    fn local_channel(&self) -> (OutputEnd, InputEnd) {
+        local_channel::<Sided<A, B>>()
+    }
+}
+
+/// Puts before an exchange what says from which input a record is.
+fn marked<T: Data, A: Data, B: Data>(
+    mark: fn(T) -> Sided<A, B>,
+    exchange: Box<dyn Push<Sided<A, B>>>,
+) -> Box<dyn Push<T>> {
+    let output = Output::new(vec![exchange]);
+    Box::new(Chained::new(Mark::new(mark), output, SideOutputs::default()))
+}
+
+/// Builds the end of a chain that leads to another one.
+fn exchange_stage<T: Data>(
+    routing: &Routing<T>,
+    channels: Vec<(ChannelId, OutputEnd)>,
+    assembly: &Assembly<'_>,
+) -> Box<dyn Push<T>> {
+    let edge = assembly.edge_of(&channels);
+    let partitioner = match edge.exchange {
+        Exchange::Rebalance => Box::new(Rebalance::default()),
+        Exchange::Forward | Exchange::Hash | Exchange::Broadcast => {
+            routing(assembly.layout_of(edge.to))
+        }
+    };
+    let senders = channels.into_iter();
+    let senders = senders.map(|(id, end)| ChannelSender::<T>::new(assembly.attempt, id, end));
+    Box::new(ExchangeStage::new(partitioner, senders.collect(), assembly.plan.batch_size))
 }
 
 /// The blueprint of a node that takes records from outside.

@@ -13,6 +13,16 @@ use floodmark_dataflow::{
 use floodmark_model::{Exchange, KeyGroupLayout, Timestamp};
 use floodmark_state::{Data, Key};
 
+mod interval_join;
+mod process;
+mod rolling;
+mod two_inputs;
+mod window_join;
+
+pub use interval_join::IntervalJoin;
+pub use two_inputs::{BroadcastStream, Connected, KeyedConnected, KeyedWithRules, WithRules};
+pub use window_join::{Joined, WindowedJoin};
+
 use crate::{
     Collected, Error, WindowedStream,
     environment::SharedDraft,

@@ -56,6 +56,11 @@ pub trait Head: Send {
     /// Returns the input channels.
     fn channels(&self) -> Vec<ChannelId>;
 
+    /// Returns the input to which each channel belongs. Inputs count from 0.
+    fn inputs(&self) -> Vec<usize> {
+        vec![0; self.channels().len()]
+    }
+
     /// Returns per channel the records delivered since the attempt began.
     fn received(&self) -> Vec<(ChannelId, u64)>;
 
@@ -87,6 +92,7 @@ pub enum Input {
 pub struct GateHead<T> {
     gate: Gate<T>,
     channels: Vec<ChannelId>,
+    inputs: Vec<usize>,
     chain: Box<dyn Push<T>>,
 }
 
@@ -98,11 +104,19 @@ impl<T: Data> GateHead<T> {
         inputs: Vec<(ChannelId, InputEnd)>,
         chain: Box<dyn Push<T>>,
     ) -> Self {
-        let channels = inputs.iter().map(|(channel, _)| *channel).collect();
+        let channels: Vec<_> = inputs.iter().map(|(channel, _)| *channel).collect();
+        let one = vec![0; channels.len()];
         let receivers = inputs
             .into_iter()
             .map(|(channel, end)| ChannelReceiver::new(machine.clone(), attempt, channel, end));
-        Self { gate: Gate::new(receivers.collect()), channels, chain }
+        Self { gate: Gate::new(receivers.collect()), channels, inputs: one, chain }
+    }
+
+    /// Says to which input each channel belongs. Inputs count from 0.
+    #[must_use]
+    pub fn with_inputs(self, inputs: Vec<usize>) -> Self {
+        assert_eq!(inputs.len(), self.channels.len(), "every channel belongs to an input");
+        Self { inputs, ..self }
     }
 }
 
@@ -152,6 +166,10 @@ impl<T: Data> Head for GateHead<T> {
 
     fn channels(&self) -> Vec<ChannelId> {
         self.channels.clone()
+    }
+
+    fn inputs(&self) -> Vec<usize> {
+        self.inputs.clone()
     }
 
     fn received(&self) -> Vec<(ChannelId, u64)> {

@@ -3,22 +3,42 @@
 //! Each is a plain [`Operator`](crate::Operator): what becomes of a batch, what of a watermark, and
 //! what it keeps in a snapshot. How they are put together is the façade's business.
 
+mod broadcast;
+mod context;
 mod generators;
+mod handles;
+mod interval_join;
 mod keyed;
 mod process;
+mod record_process;
 mod reduce;
+mod stateful;
 mod stateless;
 mod timer_watch;
+mod two_inputs;
 mod watermarks;
 mod window;
 mod windowing;
 mod writer;
 
+pub use broadcast::{
+    BroadcastOperator, BroadcastProcess, BroadcastRead, BroadcastWrite, KeyedBroadcastOperator,
+    KeyedBroadcastProcess, RuleContext,
+};
+pub use context::{Context, Timers};
 pub use generators::{WatermarkGenerator, WatermarkOutput};
+pub use handles::{
+    AggregatingRef, AggregatingState, ListState, MapState, ReducingRef, ReducingState, StateHandle,
+    ValueState,
+};
+pub use interval_join::{Interval, IntervalJoinProcess, LateTags, Offset};
 pub use keyed::KeyOf;
-pub use process::{Context, KeyedProcess, ProcessOperator, StateHandle, Timers, ValueState};
+pub use process::{KeyedProcess, ProcessOperator};
+pub use record_process::{ProcessFunction, RecordContext, RecordProcessOperator};
 pub use reduce::RollingReduce;
+pub use stateful::Stateful;
 pub use stateless::{Filter, FlatMap, ForEach, Map, Timestamped};
+pub use two_inputs::{CoProcess, KeyedCoProcess, Mark, OverBoth, OverBothRecords, Sided};
 pub use watermarks::{WatermarkOperator, WatermarkStrategy};
 pub use window::{
     Accumulate, Aggregate, AggregateWith, FoldWith, ReduceWith, Window, WindowOperator,

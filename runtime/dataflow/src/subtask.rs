@@ -11,7 +11,7 @@ use std::{
 };
 
 use floodmark_model::{
-    Attempt, Barrier, ChannelId, CheckpointId, KeyGroupRange, RuntimeEvent, SectionDigest,
+    Attempt, Barrier, ChannelId, CheckpointId, EdgeId, KeyGroupRange, RuntimeEvent, SectionDigest,
     SubtaskId, Timestamp,
 };
 use floodmark_platform::{Machine, TaskHandle, planted};
@@ -180,7 +180,7 @@ impl Subtask {
             Some((checkpoint, restored)) => (Some(checkpoint), restored),
             None => (None, RestoredState::default()),
         };
-        let watermarks = restore_watermarks(&head.channels(), &mut restored)?;
+        let watermarks = restore_watermarks(&*head, &mut restored)?;
         let mut cx = OpenContext {
             machine: &machine,
             attempt,
@@ -374,7 +374,16 @@ impl Subtask {
 
     /// Passes the event time on, if it has changed.
     fn advance(&mut self) -> Result<(), Error> {
-        match self.watermarks.advance() {
+        loop {
+            match self.watermarks.advance() {
+                Progress::None => return Ok(()),
+                progress => self.pass_on(progress)?,
+            }
+        }
+    }
+
+    fn pass_on(&mut self, progress: Progress) -> Result<(), Error> {
+        match progress {
             Progress::None => Ok(()),
             Progress::Idle => {
                 let (attempt, subtask) = (self.attempt, self.id);
@@ -658,6 +667,13 @@ impl Subtask {
             watermark,
             sections: self.digest(),
         });
+        let inputs = self.head.channels().into_iter().zip(self.head.inputs());
+        let second = inputs.filter(|(_, input)| *input == 1).map(|(channel, _)| channel.edge);
+        let mut edges: Vec<EdgeId> = second.collect();
+        edges.dedup();
+        if !edges.is_empty() {
+            machine.observe(|| RuntimeEvent::SecondInput { attempt, subtask, edges });
+        }
     }
 
     fn digest(&mut self) -> Vec<SectionDigest> {
@@ -671,6 +687,9 @@ impl Subtask {
     fn freeze_gate(&self, snapshot: &mut Snapshot) {
         let gate = (self.watermarks.merged(), self.watermarks.floors().to_vec());
         snapshot.add(freeze_value(GATE, "watermarks", gate));
+        if let Some(inputs) = self.watermarks.input_floors() {
+            snapshot.add(freeze_value(GATE, "inputs", inputs));
+        }
     }
 }
 
@@ -683,13 +702,14 @@ impl Activity {
 
 /// Returns the event time of the restored gate, with a floor under every channel.
 fn restore_watermarks(
-    channels: &[ChannelId],
+    head: &dyn Head,
     restored: &mut RestoredState,
 ) -> Result<WatermarkMerge, Error> {
-    let mut watermarks = WatermarkMerge::new(channels);
+    let mut watermarks = WatermarkMerge::of_inputs(&head.channels(), head.inputs());
     let gate = restored.take_value::<(Timestamp, Vec<WatermarkFloor>)>(GATE, "watermarks")?;
+    let inputs = restored.take_value::<Vec<Timestamp>>(GATE, "inputs")?;
     if let Some((merged, floors)) = gate {
-        watermarks.restore(merged, &floors);
+        watermarks.restore(merged, &floors, inputs.as_deref());
     }
     Ok(watermarks)
 }

@@ -1,14 +1,27 @@
-//! The event time of a subtask: the minimum over its channels.
+//! The event time of a subtask: the minimum over its channels, and over its inputs.
+//!
+//! The rules are Flink's, but for the end of time. The channels of one input are merged first; a
+//! subtask with two inputs then takes the lesser of both.
 //!
 //! # Invariants
 //!
 //! - The merged watermark never goes back.
 //! - A channel is idle from its idle mark until its next watermark. Records do not end idleness: a
 //!   sender that becomes active says so first, by a watermark, though it be an old one.
-//! - Neither a channel that is idle nor one that has ended holds it back, or pushes it on: when there
-//!   are no others there is no progress, because the minimum of nothing is unknown, not infinite.
-//!   Only when all have ended is it at the end of time.
+//! - A channel that was idle and comes back behind its input's watermark is not waited for until it has
+//!   caught up. An *input* that comes back is waited for at once.
+//! - When the last active channel falls silent that held its input back, the input goes on to what the
+//!   furthest of the idle ones had promised: nobody is left to wait for. The same holds for inputs.
+//! - A channel that has ended neither holds anything back nor pushes it on: the end of one is no reason
+//!   to take what the idle ones will bring for late. Only when all have ended is it the end of time.
 //! - What a channel promised before a restore, it promised: restored watermarks are floors.
+//!
+//! # Sources
+//!
+//! Flink's `StatusWatermarkValve` (channels) and `CombinedWatermarkStatus` (inputs). There, a channel
+//! that has ended pushes event time to its end if all others are idle.
+
+use std::collections::VecDeque;
 
 use floodmark_model::{ChannelId, Timestamp};
 use floodmark_platform::planted;
@@ -29,8 +42,21 @@ pub struct WatermarkFloor {
 #[derive(Clone, Debug)]
 pub struct WatermarkMerge {
     channels: Vec<WatermarkFloor>,
+    /// The input of each channel.
+    input_of: Vec<usize>,
+    /// What the channels of each input come to.
+    inputs: Vec<Lane>,
     merged: Timestamp,
-    /// Whether all channels were idle when they were last merged.
+    /// Whether all inputs were idle when they were last merged.
+    is_idle: bool,
+    /// What was not told yet.
+    news: VecDeque<Progress>,
+}
+
+/// What is promised on one of several lanes that are merged.
+#[derive(Clone, Copy, Debug)]
+struct Lane {
+    watermark: Timestamp,
     is_idle: bool,
 }
 
@@ -42,23 +68,76 @@ pub(crate) enum Progress {
     None,
     /// Event time advanced to this watermark.
     Advanced(Timestamp),
-    /// Every channel is idle, and was not before.
+    /// Every input is idle, and was not before.
     Idle,
-    /// A channel is active, and none was before. Event time did not advance.
+    /// An input is active, and none was before. Event time did not advance.
     Active,
 }
 
+impl Lane {
+    fn of(floor: &WatermarkFloor) -> Self {
+        Self { watermark: floor.watermark, is_idle: floor.is_idle }
+    }
+
+    fn has_ended(self) -> bool {
+        self.watermark == Timestamp::MAX
+    }
+
+    /// Returns whether others wait for it.
+    fn is_awaited(self) -> bool {
+        (!self.is_idle || planted!(IdleHoldsBack)) && !self.has_ended()
+    }
+}
+
+/// Returns the least promise of the lanes that are awaited and not behind `floor`; the end of time if
+/// all are there.
+fn least(lanes: impl Iterator<Item = Lane> + Clone, floor: Timestamp) -> Option<Timestamp> {
+    if lanes.clone().all(Lane::has_ended) {
+        return Some(Timestamp::MAX);
+    }
+    let awaited = lanes.filter(|lane| lane.is_awaited() && floor <= lane.watermark);
+    awaited.map(|lane| lane.watermark).min()
+}
+
+/// Returns the furthest promise of those lanes that have not ended.
+fn furthest(lanes: impl Iterator<Item = Lane>) -> Option<Timestamp> {
+    lanes.filter(|lane| !lane.has_ended()).map(|lane| lane.watermark).max()
+}
+
+/// Returns whether nothing is to be expected of any lane for a while.
+fn are_silent(mut lanes: impl Iterator<Item = Lane> + Clone) -> bool {
+    let have_ended = lanes.clone().all(Lane::has_ended);
+    !have_ended && lanes.all(|lane| lane.is_idle || lane.has_ended())
+}
+
 impl WatermarkMerge {
-    /// Creates the merge of `channels`, none of which has promised anything.
+    /// Creates the merge of `channels`, which are all of one input, and none of which has promised
+    /// anything.
     pub fn new(channels: &[ChannelId]) -> Self {
+        Self::of_inputs(channels, vec![0; channels.len()])
+    }
+
+    /// Creates the merge of `channels`, each of which belongs to the input at the same place of
+    /// `input_of`. Inputs count from 0.
+    pub fn of_inputs(channels: &[ChannelId], input_of: Vec<usize>) -> Self {
+        assert_eq!(channels.len(), input_of.len(), "every channel belongs to an input");
         let unknown =
             |&channel| WatermarkFloor { channel, watermark: Timestamp::MIN, is_idle: false };
         let channels = channels.iter().map(unknown).collect();
-        Self { channels, merged: Timestamp::MIN, is_idle: false }
+        let input_count = input_of.iter().max().map_or(1, |last| last + 1);
+        let inputs = vec![Lane { watermark: Timestamp::MIN, is_idle: false }; input_count];
+        let (merged, is_idle, news) = (Timestamp::MIN, false, VecDeque::new());
+        Self { channels, input_of, inputs, merged, is_idle, news }
     }
 
-    /// Sets the floors of those channels that were restored, and the merged watermark with them.
-    pub fn restore(&mut self, merged: Timestamp, floors: &[WatermarkFloor]) {
+    /// Sets the floors of those channels that were restored, and with them the merged watermark and
+    /// those of the inputs. With one input both are the same.
+    pub fn restore(
+        &mut self,
+        merged: Timestamp,
+        floors: &[WatermarkFloor],
+        inputs: Option<&[Timestamp]>,
+    ) {
         for channel in &mut self.channels {
             if let Some(floor) = floors.iter().find(|floor| floor.channel == channel.channel) {
                 *channel = *floor;
@@ -69,7 +148,12 @@ impl WatermarkMerge {
             let bytes = |floor: &&WatermarkFloor| floor.watermark.0.to_le_bytes();
             self.merged = floors.iter().min_by_key(bytes).map_or(merged, |floor| floor.watermark);
         }
-        self.is_idle = self.channels.iter().all(|channel| channel.is_idle);
+        for input in 0..self.inputs.len() {
+            let watermark = inputs.and_then(|inputs| inputs.get(input).copied());
+            let is_idle = are_silent(self.lanes(input));
+            self.inputs[input] = Lane { watermark: watermark.unwrap_or(self.merged), is_idle };
+        }
+        self.is_idle = are_silent(self.inputs.iter().copied());
     }
 
     /// Returns the merged watermark.
@@ -77,18 +161,36 @@ impl WatermarkMerge {
         self.merged
     }
 
-    /// Returns what a snapshot keeps.
+    /// Returns what a snapshot keeps of the channels.
     pub fn floors(&self) -> &[WatermarkFloor] {
         &self.channels
+    }
+
+    /// Returns what a snapshot keeps of the inputs, if there are several.
+    pub fn input_floors(&self) -> Option<Vec<Timestamp>> {
+        let floors = || self.inputs.iter().map(|input| input.watermark).collect();
+        (1 < self.inputs.len()).then(floors)
     }
 
     /// Records a promise on the channel at `index`, which is therefore not idle. Returns whether the
     /// channel's promise grew.
     pub fn on_watermark(&mut self, index: usize, watermark: Timestamp) -> bool {
         let channel = &mut self.channels[index];
+        let before = Lane::of(channel);
         channel.is_idle = false;
-        let has_grown = channel.watermark < watermark;
         channel.watermark = channel.watermark.max(watermark);
+        let (has_grown, after) = (before.watermark < watermark, Lane::of(channel));
+        let input = self.input_of[index];
+        if has_grown && after.has_ended() && are_silent(self.lanes(input)) {
+            // Who ends is silent from then on.
+            self.silence(input, before);
+        } else {
+            self.inputs[input].is_idle = are_silent(self.lanes(input));
+            if has_grown {
+                self.raise(input, least(self.lanes(input), self.inputs[input].watermark));
+            }
+        }
+        self.merge_inputs();
         has_grown
     }
 
@@ -99,43 +201,71 @@ impl WatermarkMerge {
 
     /// Records that the channel at `index` is idle.
     pub fn on_idle(&mut self, index: usize) {
-        self.channels[index].is_idle = true;
-    }
-
-    /// Returns the least promise of those channels that are neither idle nor at the end of time; the
-    /// end of time, if all are there.
-    fn minimum(&self) -> Option<Timestamp> {
-        let is_counted = |channel: &&WatermarkFloor| !channel.is_idle || planted!(IdleHoldsBack);
-        let active = self.channels.iter().filter(is_counted).map(|channel| channel.watermark);
-        let has_ended = |channel: &WatermarkFloor| channel.watermark == Timestamp::MAX;
-        let minimum = active.min();
-        minimum.filter(|minimum| *minimum < Timestamp::MAX || self.channels.iter().all(has_ended))
-    }
-
-    /// Merges again after a change.
-    pub(crate) fn advance(&mut self) -> Progress {
-        let Some(minimum) = self.minimum() else {
-            if planted!(MinimumOfNothing) {
-                self.merged = Timestamp::MAX;
-                return Progress::Advanced(Timestamp::MAX);
-            }
-            let was_idle = std::mem::replace(&mut self.is_idle, true);
-            return if was_idle { Progress::None } else { Progress::Idle };
-        };
-        let was_idle = std::mem::take(&mut self.is_idle);
-        if minimum <= self.merged {
-            return if was_idle { Progress::Active } else { Progress::None };
+        let channel = &mut self.channels[index];
+        if std::mem::replace(&mut channel.is_idle, true) {
+            return;
         }
-        self.merged = minimum;
-        Progress::Advanced(minimum)
+        let before = Lane { is_idle: false, ..Lane::of(channel) };
+        let input = self.input_of[index];
+        if are_silent(self.lanes(input)) {
+            self.silence(input, before);
+        } else if before.watermark == self.inputs[input].watermark {
+            self.raise(input, least(self.lanes(input), self.inputs[input].watermark));
+        }
+        self.merge_inputs();
     }
 
-    /// Merges again after a change, and returns the merged watermark if it advanced.
+    /// The last channel of an input has fallen silent.
+    fn silence(&mut self, input: usize, last: Lane) {
+        if planted!(MinimumOfNothing) {
+            self.raise(input, Some(Timestamp::MAX));
+        } else if last.watermark == self.inputs[input].watermark {
+            self.raise(input, furthest(self.lanes(input)));
+        }
+        self.inputs[input].is_idle = true;
+    }
+
+    fn raise(&mut self, input: usize, watermark: Option<Timestamp>) {
+        let input = &mut self.inputs[input];
+        input.watermark = input.watermark.max(watermark.unwrap_or(Timestamp::MIN));
+    }
+
+    fn lanes(&self, input: usize) -> impl Iterator<Item = Lane> + Clone {
+        let channels = self.channels.iter().zip(&self.input_of);
+        channels.filter(move |(_, of)| **of == input).map(|(channel, _)| Lane::of(channel))
+    }
+
+    /// Merges the inputs, and notes what has changed.
+    fn merge_inputs(&mut self) {
+        let inputs = self.inputs.iter().copied();
+        let is_idle = are_silent(inputs.clone());
+        let was_idle = std::mem::replace(&mut self.is_idle, is_idle);
+        let least = if is_idle { furthest(inputs) } else { least(inputs, Timestamp::MIN) };
+        match least.filter(|least| self.merged < *least) {
+            Some(watermark) => {
+                self.merged = watermark;
+                self.news.push_back(Progress::Advanced(watermark));
+            }
+            None if was_idle && !is_idle => self.news.push_back(Progress::Active),
+            None => {}
+        }
+        if is_idle && !was_idle {
+            self.news.push_back(Progress::Idle);
+        }
+    }
+
+    /// Returns what a change has led to and was not told yet: event time first, then idleness.
+    pub(crate) fn advance(&mut self) -> Progress {
+        self.news.pop_front().unwrap_or(Progress::None)
+    }
+
+    /// Returns the merged watermark if it advanced since this was last asked.
     pub fn advanced(&mut self) -> Option<Timestamp> {
-        match self.advance() {
+        let advanced = self.news.drain(..).filter_map(|progress| match progress {
             Progress::Advanced(watermark) => Some(watermark),
             Progress::None | Progress::Idle | Progress::Active => None,
-        }
+        });
+        advanced.last()
     }
 }
 
@@ -175,16 +305,45 @@ mod tests {
     }
 
     #[test]
-    fn the_minimum_of_nothing_is_no_progress() {
+    fn when_nobody_is_left_to_wait_for_the_furthest_promise_holds() {
         let mut merge = merge(2);
+        let _ = (advance(&mut merge, 0, 50), advance(&mut merge, 1, 20));
         merge.on_idle(0);
         merge.on_idle(1);
+        assert_eq!(merge.advance(), Progress::Advanced(Timestamp(50)));
         assert_eq!(merge.advance(), Progress::Idle);
+        merge.on_idle(1);
         assert_eq!(merge.advance(), Progress::None, "idleness is told once");
-        assert_eq!(merge.merged(), Timestamp::MIN);
-        merge.on_watermark(0, Timestamp::MIN);
+        merge.on_watermark(1, Timestamp::MIN);
         assert_eq!(merge.advance(), Progress::Active);
+        merge.on_watermark(0, Timestamp::MIN);
         assert_eq!(merge.advance(), Progress::None, "activity is told once");
+    }
+
+    #[test]
+    fn a_channel_that_comes_back_is_not_waited_for_until_it_has_caught_up() {
+        let mut merge = merge(2);
+        let _ = (advance(&mut merge, 0, 20), advance(&mut merge, 1, 30));
+        merge.on_idle(0);
+        assert_eq!(merge.advanced(), Some(Timestamp(30)));
+        assert_eq!(advance(&mut merge, 0, 25), None);
+        assert_eq!(advance(&mut merge, 1, 40), Some(40), "the other one is behind");
+        assert_eq!(advance(&mut merge, 0, 45), None);
+        assert_eq!(advance(&mut merge, 1, 60), Some(45), "it has caught up, and counts");
+    }
+
+    #[test]
+    fn an_input_that_comes_back_is_waited_for_at_once() {
+        let channel = |from| ChannelId { edge: EdgeId(0), from, to: 0 };
+        let mut merge = WatermarkMerge::of_inputs(&[channel(0), channel(1)], vec![0, 1]);
+        let _ = (advance(&mut merge, 0, 20), advance(&mut merge, 1, 30));
+        merge.on_idle(0);
+        assert_eq!(merge.advanced(), Some(Timestamp(30)));
+        assert_eq!(advance(&mut merge, 0, 25), None);
+        assert_eq!(advance(&mut merge, 1, 40), None, "it waits for the first input");
+        let mut restored = WatermarkMerge::of_inputs(&[channel(0), channel(1)], vec![0, 1]);
+        restored.restore(merge.merged(), merge.floors(), merge.input_floors().as_deref());
+        assert_eq!(advance(&mut restored, 0, 35), Some(35));
     }
 
     #[test]
@@ -208,7 +367,7 @@ mod tests {
         first.on_idle(0);
         assert_eq!(first.advance(), Progress::Idle);
         let mut restored = merge(1);
-        restored.restore(first.merged(), first.floors());
+        restored.restore(first.merged(), first.floors(), None);
         assert_eq!(restored.advance(), Progress::None, "those downstream know");
         restored.on_watermark(0, Timestamp::MIN);
         assert_eq!(restored.advance(), Progress::Active);
@@ -219,7 +378,7 @@ mod tests {
         let mut first = merge(2);
         let _ = (advance(&mut first, 0, 10), advance(&mut first, 1, 20));
         let mut restored = merge(2);
-        restored.restore(first.merged(), first.floors());
+        restored.restore(first.merged(), first.floors(), None);
         assert_eq!(advance(&mut restored, 0, 5), None);
         assert_eq!(advance(&mut restored, 0, 30), Some(20));
     }

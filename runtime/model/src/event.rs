@@ -210,6 +210,8 @@ pub enum RuntimeEvent {
     WatermarkAdvanced { attempt: Attempt, subtask: SubtaskId, watermark: Timestamp },
     /// No input of a subtask can advance its event time: each is idle or has ended, and not all have.
     AllInputsIdle { attempt: Attempt, subtask: SubtaskId },
+    /// A subtask merges the event time of these edges, its second input, apart from that of the others.
+    SecondInput { attempt: Attempt, subtask: SubtaskId, edges: Vec<EdgeId> },
     /// An operator with timers begins at this event time.
     EventTimeRestored {
         attempt: Attempt,
@@ -318,6 +320,7 @@ impl From<&RuntimeEvent> for &'static str {
             RuntimeEvent::ChannelIdle { .. } => "channel_idle",
             RuntimeEvent::WatermarkAdvanced { .. } => "watermark_advanced",
             RuntimeEvent::AllInputsIdle { .. } => "all_inputs_idle",
+            RuntimeEvent::SecondInput { .. } => "second_input",
             RuntimeEvent::EventTimeRestored { .. } => "event_time_restored",
             RuntimeEvent::TimerRegistered { .. } => "timer_registered",
             RuntimeEvent::TimerDeleted { .. } => "timer_deleted",
@@ -463,6 +466,10 @@ impl fmt::Display for RuntimeEvent {
                 write!(f, "{channel} {}", becomes(*is_idle))
             }
             Self::AllInputsIdle { subtask, .. } => write!(f, "all inputs of {subtask} are idle"),
+            Self::SecondInput { subtask, edges, .. } => {
+                let edges: Vec<String> = edges.iter().map(|edge| edge.0.to_string()).collect();
+                write!(f, "{subtask} has a second input: edge {}", edges.join(", edge "))
+            }
             Self::EventTimeRestored { subtask, operator, watermark, .. } => {
                 write!(f, "{operator} in {subtask} begins at watermark {watermark}")
             }

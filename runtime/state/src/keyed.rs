@@ -2,10 +2,14 @@
 
 use std::{any::Any, collections::BTreeMap};
 
-use floodmark_model::{KeyGroupRange, KeyPlace};
+use floodmark_model::{KeyGroupRange, Timestamp};
+use floodmark_platform::Machine;
 use floodmark_wire::Section;
 
-use crate::{Data, Entry, FrozenSection, Key, RestoredState, Snapshot, StateError, Table};
+use crate::{
+    Data, FrozenSection, Key, RestoredState, Snapshot, StateError, Table,
+    states::{ExpiringTable, Mortal},
+};
 
 /// All states of one operator, created when they are first used.
 ///
@@ -14,19 +18,32 @@ use crate::{Data, Entry, FrozenSection, Key, RestoredState, Snapshot, StateError
 pub struct KeyedStore<K> {
     operator: String,
     range: KeyGroupRange,
+    /// Tells what has expired. Absent where nothing does.
+    machine: Option<Machine>,
     /// The states in use, in the order of their first use; there are few.
-    tables: Vec<(&'static str, Box<dyn NamedTable<K>>)>,
+    tables: Vec<(&'static str, Box<dyn NamedTable>)>,
     /// Restored states not in use yet.
     unclaimed: BTreeMap<String, Vec<Section>>,
+    key: std::marker::PhantomData<fn() -> K>,
 }
 
 /// A table whose value type is known only to the handle that asks for it.
-trait NamedTable<K>: Send {
+trait NamedTable: Send {
     fn as_any_mut(&mut self) -> &mut dyn Any;
     fn freeze(&mut self, operator: &str, name: &str) -> FrozenSection;
 }
 
-impl<K: Key, V: Data> NamedTable<K> for Table<K, V> {
+impl<K: Key, V: Data> NamedTable for Table<K, V> {
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn freeze(&mut self, operator: &str, name: &str) -> FrozenSection {
+        Self::freeze(self, operator, name)
+    }
+}
+
+impl<K: Key, V: Mortal> NamedTable for ExpiringTable<K, V> {
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }
@@ -40,7 +57,29 @@ impl<K: Key> KeyedStore<K> {
     /// Creates the store of `operator`, with everything `restored` still holds for it.
     pub fn new(operator: &str, range: KeyGroupRange, restored: &mut RestoredState) -> Self {
         let unclaimed = restored.take_rest(operator);
-        Self { operator: operator.to_owned(), range, tables: Vec::new(), unclaimed }
+        let (operator, key) = (operator.to_owned(), std::marker::PhantomData);
+        Self { operator, range, machine: None, tables: Vec::new(), unclaimed, key }
+    }
+
+    /// Lets states expire by the wall clock of `machine`.
+    #[must_use]
+    pub fn with_clock(self, machine: Machine) -> Self {
+        Self { machine: Some(machine), ..self }
+    }
+
+    /// Returns the processing time.
+    ///
+    /// # Panics
+    ///
+    /// When the store has no clock.
+    pub fn now(&self) -> Timestamp {
+        let machine = self.machine.as_ref().expect("a store whose states expire has a clock");
+        Timestamp::of_clock(machine.clock().wall())
+    }
+
+    /// Returns the key groups of the subtask.
+    pub fn range(&self) -> KeyGroupRange {
+        self.range
     }
 
     /// Returns the table of the state `name`.
@@ -49,11 +88,31 @@ impl<K: Key> KeyedStore<K> {
     ///
     /// When the state was stored, or is already in use, with another type.
     pub fn table<V: Data>(&mut self, name: &'static str) -> Result<&mut Table<K, V>, StateError> {
+        self.named(name, Table::<K, V>::restore)
+    }
+
+    /// Returns the table of the state `name`, whose values expire.
+    ///
+    /// # Errors
+    ///
+    /// When the state was stored, or is already in use, with another type or without an end.
+    pub fn expiring<V: Mortal>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<&mut ExpiringTable<K, V>, StateError> {
+        self.named(name, ExpiringTable::<K, V>::restore)
+    }
+
+    fn named<N: NamedTable + 'static>(
+        &mut self,
+        name: &'static str,
+        restore: impl FnOnce(KeyGroupRange, &[Section]) -> Result<N, StateError>,
+    ) -> Result<&mut N, StateError> {
         let index = match self.tables.iter().position(|(used, _)| *used == name) {
             Some(index) => index,
             None => {
                 let sections = self.unclaimed.get(name).map_or(&[][..], Vec::as_slice);
-                let table = Table::<K, V>::restore(self.range, sections)?;
+                let table = restore(self.range, sections)?;
                 self.unclaimed.remove(name);
                 self.tables.push((name, Box::new(table)));
                 self.tables.len() - 1
@@ -64,7 +123,7 @@ impl<K: Key> KeyedStore<K> {
             operator: self.operator.clone(),
             name: name.to_owned(),
             stored: "another type of this job".to_owned(),
-            wanted: std::any::type_name::<(K, V)>(),
+            wanted: std::any::type_name::<N>(),
         })
     }
 
@@ -76,54 +135,6 @@ impl<K: Key> KeyedStore<K> {
         for section in self.unclaimed.values().flatten().cloned() {
             snapshot.add(Box::new(move || section));
         }
-    }
-}
-
-/// One value of one key.
-pub struct ValueRef<'a, K, V> {
-    table: &'a mut Table<K, V>,
-    place: KeyPlace,
-    key: &'a K,
-}
-
-impl<'a, K: Key, V: Data> ValueRef<'a, K, V> {
-    /// Points at the value of `key`, which lies at `place`.
-    pub fn new(table: &'a mut Table<K, V>, place: KeyPlace, key: &'a K) -> Self {
-        Self { table, place, key }
-    }
-
-    /// Returns the value, if it is set.
-    pub fn get(&self) -> Option<V> {
-        self.table.get(self.place, self.key).cloned()
-    }
-
-    /// Returns the value, or the type's default if it is not set.
-    pub fn or_default(&self) -> V
-    where
-        V: Default,
-    {
-        self.get().unwrap_or_default()
-    }
-
-    /// Sets the value.
-    pub fn set(&mut self, value: V) {
-        self.table.insert(self.place, self.key.clone(), value);
-    }
-
-    /// Changes the value in place, beginning with the type's default.
-    pub fn update(&mut self, change: impl FnOnce(&mut V))
-    where
-        V: Default,
-    {
-        change(match self.table.entry(self.place, self.key) {
-            Entry::Occupied(value) => value,
-            Entry::Vacant(vacancy) => vacancy.insert(self.key.clone(), V::default()),
-        });
-    }
-
-    /// Unsets the value.
-    pub fn clear(&mut self) {
-        self.table.remove(self.place, self.key);
     }
 }
 

@@ -11,13 +11,17 @@ mod index;
 mod keyed;
 mod pages;
 mod snapshot;
+mod states;
 mod table;
 mod timers;
 mod windows;
 
 pub use copy_shelf::{Copy, CopyShelf};
-pub use keyed::{KeyedStore, ValueRef};
+pub use keyed::KeyedStore;
 pub use snapshot::{FrozenSection, RestoredState, Snapshot, StateError, freeze_value};
+pub use states::{
+    Entries, Expiring, ExpiringTable, Lifetime, List, ListRef, MapRef, Mortal, ValueRef, keys_of,
+};
 pub use table::{Entry, Table, Vacancy};
 pub use timers::Timers;
 pub use windows::{Fired, Windows};

@@ -6,8 +6,8 @@
 //!   grows, also across a recovery;
 //! - a source promises no more than each of its splits that has not ended and is not idle, and a
 //!   split counts from the moment it is assigned, with or without records;
-//! - a channel delivers no more than was sent, and a subtask's event time is never ahead of an input
-//!   that is not idle; no input at all is no reason to advance;
+//! - a channel delivers no more than was sent, and a subtask's event time is exactly where its inputs
+//!   allow it to be (see [`merging`]);
 //! - event time is never stuck: at every snapshot a subtask has come as far as its inputs allow, and
 //!   what its senders had promised before their barriers has arrived before it;
 //! - a source that has come to its end says so in every attempt, and a subtask finishes at the end of
@@ -24,6 +24,9 @@ use floodmark::{
 };
 
 use super::{Check, Names};
+use merging::{Change, Merging};
+
+mod merging;
 
 /// Follows the watermark of every split, channel and subtask.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub struct Watermarks {
     job: JobGraph,
     /// What each subtask has come to, in its latest attempt.
     subtasks: BTreeMap<SubtaskId, State>,
+    /// The edges of second inputs.
+    second: BTreeSet<EdgeId>,
     /// What each subtask had come to when it took its snapshot.
     snapshots: BTreeMap<(CheckpointId, SubtaskId), State>,
     /// The event time at which operators begin, of subtasks that have not told that they run.
@@ -55,6 +60,8 @@ struct State {
     attempt: Attempt,
     watermark: Timestamp,
     channels: BTreeMap<ChannelId, Lane>,
+    /// How far the channels allow to go.
+    merging: Merging,
     sent: BTreeMap<EdgeId, Lane>,
     /// Splits of a source; those that have ended; and what operators promise of them.
     splits: Option<u32>,
@@ -114,6 +121,7 @@ impl Watermarks {
             names,
             job: job.clone(),
             subtasks: BTreeMap::new(),
+            second: BTreeSet::new(),
             snapshots: BTreeMap::new(),
             opened: BTreeMap::new(),
             stopping: None,
@@ -135,6 +143,7 @@ impl Watermarks {
             attempt,
             watermark: Timestamp::MIN,
             channels: channels.collect(),
+            merging: Merging::default(),
             sent: BTreeMap::new(),
             splits: None,
             ended: BTreeSet::new(),
@@ -179,6 +188,15 @@ impl Watermarks {
     /// Returns the state of a subtask, unless the event is of an attempt that is over.
     fn state(&mut self, attempt: Attempt, subtask: SubtaskId) -> Option<&mut State> {
         self.subtasks.get_mut(&subtask).filter(|state| state.attempt == attempt)
+    }
+
+    /// Follows a change of a channel that its receiver has noticed.
+    fn merge(&mut self, receiver: SubtaskId, channel: ChannelId, change: Change) {
+        let second = &self.second;
+        if let Some(state) = self.subtasks.get_mut(&receiver) {
+            let input_of = |channel: &ChannelId| usize::from(second.contains(&channel.edge));
+            state.merging.follow(&state.channels, input_of, channel, change);
+        }
     }
 
     fn receiver(&self, channel: ChannelId) -> SubtaskId {
@@ -233,10 +251,12 @@ impl Watermarks {
         let (sender, receiver) = (self.sender(channel), self.receiver(channel));
         let sent = self.state(attempt, sender).and_then(|state| state.sent.get(&channel.edge));
         let sent = sent.copied();
-        let name = self.names.of(receiver);
         let Some(state) = self.state(attempt, receiver) else { return Ok(()) };
         let lane = state.channels.entry(channel).or_insert(NEW);
-        let last = std::mem::replace(lane, Lane { watermark, is_idle: false }).watermark;
+        let before = std::mem::replace(lane, Lane { watermark, is_idle: false });
+        let last = before.watermark;
+        self.merge(receiver, channel, Change::Promised { before });
+        let name = self.names.of(receiver);
         if watermark <= last {
             return Err(format!(
                 "{channel} to {name} in {attempt}: watermark {watermark} follows {last}"
@@ -263,22 +283,22 @@ impl Watermarks {
         if watermark <= last {
             return Err(format!("{name} in {attempt}: watermark {watermark} follows {last}"));
         }
-        match least(state.channels.values()) {
-            None => Err(format!(
-                "{name} in {attempt} advanced to watermark {watermark}, and all its inputs are idle or have \
-                 ended"
-            )),
-            Some(limit) if limit < watermark => {
-                let mut active = state.channels.iter().filter(|(_, lane)| !lane.is_idle);
-                let slowest = active.find(|(_, lane)| lane.watermark == limit);
-                let slowest = slowest.map_or("?".to_owned(), |(channel, _)| channel.to_string());
-                Err(format!(
-                    "{name} in {attempt} advanced to watermark {watermark}, and {slowest} had \
-                     promised {limit}"
-                ))
-            }
-            Some(_) => Ok(()),
+        let limit = state.merging.merged();
+        if watermark <= limit {
+            return Ok(());
         }
+        let mut active = state.channels.iter().filter(|(_, lane)| !lane.is_idle);
+        let slowest = active.find(|(_, lane)| lane.watermark == limit);
+        Err(match slowest {
+            Some((slowest, _)) => format!(
+                "{name} in {attempt} advanced to watermark {watermark}, and {slowest} had promised \
+                 {limit}"
+            ),
+            None => format!(
+                "{name} in {attempt} advanced to watermark {watermark}, and its inputs allow {limit}: \
+                 the others are idle or have ended"
+            ),
+        })
     }
 
     fn on_emitted(
@@ -328,9 +348,8 @@ impl Watermarks {
                  inputs had promised {limit}"
             ))
         };
-        if let Some(limit) = least(state.channels.values())
-            && state.watermark < limit
-        {
+        let limit = state.merging.merged();
+        if state.watermark < limit {
             return stuck(&name, state.watermark, limit);
         }
         for (operator, promises) in &state.promises {
@@ -483,6 +502,8 @@ impl Check for Watermarks {
                 let receiver = self.receiver(*channel);
                 if let Some(state) = self.state(*attempt, receiver) {
                     state.channels.entry(*channel).or_insert(NEW).is_idle = *is_idle;
+                    let change = if *is_idle { Change::Silent } else { Change::Active };
+                    self.merge(receiver, *channel, change);
                 }
                 Ok(())
             }
@@ -491,6 +512,10 @@ impl Check for Watermarks {
             }
             RuntimeEvent::WatermarkAdvanced { attempt, subtask, watermark } => {
                 self.on_advanced(*attempt, *subtask, *watermark)
+            }
+            RuntimeEvent::SecondInput { edges, .. } => {
+                self.second.extend(edges.iter().copied());
+                Ok(())
             }
             RuntimeEvent::EventTimeRestored { attempt, subtask, operator, watermark } => {
                 let opened = self.opened.entry(*subtask).or_insert((*attempt, Vec::new()));
@@ -647,7 +672,7 @@ mod tests {
     fn a_subtask_is_never_ahead_of_its_inputs() {
         speaks(&[sent(5), arrived(5), advanced(6)], "had promised 5");
         speaks(&[sent(5), arrived(6)], "and 5 was sent");
-        speaks(&[sent(5), arrived(5), idle(true), advanced(5)], "are idle or have ended");
+        speaks(&[sent(5), arrived(5), idle(true), advanced(6)], "are idle or have ended");
     }
 
     #[test]

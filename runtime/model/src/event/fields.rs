@@ -78,6 +78,7 @@ impl RuntimeEvent {
             | Self::WatermarkSent { attempt, .. }
             | Self::IdleSent { attempt, .. }
             | Self::AllInputsIdle { attempt, .. }
+            | Self::SecondInput { attempt, .. }
             | Self::EventTimeRestored { attempt, .. }
             | Self::TimerRegistered { attempt, .. }
             | Self::TimerDeleted { attempt, .. }
@@ -147,6 +148,7 @@ impl RuntimeEvent {
             | Self::WatermarkSent { subtask, .. }
             | Self::IdleSent { subtask, .. }
             | Self::AllInputsIdle { subtask, .. }
+            | Self::SecondInput { subtask, .. }
             | Self::EventTimeRestored { subtask, .. }
             | Self::TimerRegistered { subtask, .. }
             | Self::TimerDeleted { subtask, .. }

@@ -116,8 +116,9 @@ impl<K: Key, C: Data, S: Data + Default> Opened<K, C, S> {
             event_timers: Timers::restore(cx.key_groups, &event_timers)?,
             processing_timers: Timers::restore(cx.key_groups, &processing_timers)?,
             counts: cx.restored.take_value(uid, COUNTS)?.unwrap_or_default(),
-            of_window: KeyedStore::new(&window_uid(uid), cx.key_groups, cx.restored),
-            of_key: KeyedStore::new(uid, cx.key_groups, cx.restored),
+            of_window: KeyedStore::new(&window_uid(uid), cx.key_groups, cx.restored)
+                .with_clock(cx.machine.clone()),
+            of_key: KeyedStore::new(uid, cx.key_groups, cx.restored).with_clock(cx.machine.clone()),
             watch: TimerWatch::new(uid, cx),
         })
     }

@@ -1,0 +1,297 @@
+//! Handles of keyed state: constants that name a state and know its type.
+//!
+//! A handle is nothing but a name and types, so it can be a `const`; only a context that stands at a
+//! key turns it into that key's state.
+
+use std::{marker::PhantomData, time::Duration};
+
+use floodmark_model::KeyPlace;
+use floodmark_state::{
+    Data, Entries, Expiring, Key, KeyedStore, List, ListRef, MapRef, StateError, ValueRef, keys_of,
+};
+
+use crate::operators::Aggregate;
+
+/// Names a state and says how it is reached from a key.
+pub trait StateHandle {
+    /// The state of one key.
+    type Ref<'a, K: Key>;
+
+    /// Reaches the state of `key`.
+    ///
+    /// # Errors
+    ///
+    /// When the state has another type.
+    fn bind<'a, K: Key>(
+        self,
+        store: &'a mut KeyedStore<K>,
+        place: KeyPlace,
+        key: &'a K,
+    ) -> Result<Self::Ref<'a, K>, StateError>;
+
+    /// Returns every key that has something in the state, with its place.
+    ///
+    /// # Errors
+    ///
+    /// When the state has another type.
+    fn keys<K: Key>(&self, store: &mut KeyedStore<K>) -> Result<Vec<(K, KeyPlace)>, StateError>;
+}
+
+/// Refuses names that are the runtime's own.
+const fn check_name(name: &str) {
+    let is_ours = !name.is_empty() && name.as_bytes()[0] == b'#';
+    assert!(!is_ours, "names that begin with # are the runtime's own");
+}
+
+/// Declares a handle without values in it.
+macro_rules! handle {
+    ($(#[$doc:meta])* $name:ident<$($type:ident),+>) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name<$($type),+> {
+            name: &'static str,
+            ttl: Option<Duration>,
+            types: PhantomData<fn() -> ($($type,)+)>,
+        }
+
+        impl<$($type),+> $name<$($type),+> {
+            /// Names the state. Two states of one operator have different names.
+            ///
+            /// # Panics
+            ///
+            /// When the name begins with `#`: such names are the runtime's own.
+            pub const fn new(name: &'static str) -> Self {
+                check_name(name);
+                Self { name, ttl: None, types: PhantomData }
+            }
+
+            /// Forgets what is written so long afterwards, on the wall clock of the node. What has
+            /// expired is not seen any more, and is removed from time to time. Adding a life time
+            /// to a state that was stored without one, or taking it away, makes another type of it.
+            ///
+            /// # Determinism
+            ///
+            /// Results that depend on processing time differ between two runs on the same input.
+            #[must_use]
+            #[doc(alias = "StateTtlConfig")]
+            pub const fn ttl(self, ttl: Duration) -> Self {
+                Self { ttl: Some(ttl), ..self }
+            }
+        }
+
+        impl<$($type),+> Clone for $name<$($type),+> {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+
+        impl<$($type),+> Copy for $name<$($type),+> {}
+    };
+}
+
+handle! {
+    /// A state of one value per key.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use floodmark_dataflow as floodmark;
+    /// use floodmark::operators::ValueState;
+    /// use std::time::Duration;
+    ///
+    /// const LAST: ValueState<u64> = ValueState::new("last");
+    /// const SEEN: ValueState<bool> = ValueState::new("seen").ttl(Duration::from_secs(3600));
+    /// ```
+    ValueState<T>
+}
+
+handle! {
+    /// A state of many values per key, in the order in which they were added. With a life time, each
+    /// value has its own.
+    ListState<T>
+}
+
+handle! {
+    /// A state of a map per key. It is read in the order of the entries' names. With a life time,
+    /// each entry has its own.
+    MapState<N, V>
+}
+
+impl<T: Data> StateHandle for ValueState<T> {
+    type Ref<'a, K: Key> = ValueRef<'a, K, T>;
+
+    fn bind<'a, K: Key>(
+        self,
+        store: &'a mut KeyedStore<K>,
+        place: KeyPlace,
+        key: &'a K,
+    ) -> Result<Self::Ref<'a, K>, StateError> {
+        ValueRef::find(store, (self.name, self.ttl), place, key)
+    }
+
+    fn keys<K: Key>(&self, store: &mut KeyedStore<K>) -> Result<Vec<(K, KeyPlace)>, StateError> {
+        keys_of::<K, T, Expiring<T>>(store, self.name, self.ttl)
+    }
+}
+
+impl<T: Data> StateHandle for ListState<T> {
+    type Ref<'a, K: Key> = ListRef<'a, K, T>;
+
+    fn bind<'a, K: Key>(
+        self,
+        store: &'a mut KeyedStore<K>,
+        place: KeyPlace,
+        key: &'a K,
+    ) -> Result<Self::Ref<'a, K>, StateError> {
+        ListRef::find(store, (self.name, self.ttl), place, key)
+    }
+
+    fn keys<K: Key>(&self, store: &mut KeyedStore<K>) -> Result<Vec<(K, KeyPlace)>, StateError> {
+        keys_of::<K, List<T>, List<Expiring<T>>>(store, self.name, self.ttl)
+    }
+}
+
+impl<N: Key, V: Data> StateHandle for MapState<N, V> {
+    type Ref<'a, K: Key> = MapRef<'a, K, N, V>;
+
+    fn bind<'a, K: Key>(
+        self,
+        store: &'a mut KeyedStore<K>,
+        place: KeyPlace,
+        key: &'a K,
+    ) -> Result<Self::Ref<'a, K>, StateError> {
+        MapRef::find(store, (self.name, self.ttl), place, key)
+    }
+
+    fn keys<K: Key>(&self, store: &mut KeyedStore<K>) -> Result<Vec<(K, KeyPlace)>, StateError> {
+        keys_of::<K, Entries<N, V>, Entries<N, Expiring<V>>>(store, self.name, self.ttl)
+    }
+}
+
+/// A state of one value per key, into which others are combined one by one.
+#[derive(Clone, Copy, Debug)]
+pub struct ReducingState<T> {
+    value: ValueState<T>,
+    reduce: fn(T, T) -> T,
+}
+
+impl<T> ReducingState<T> {
+    /// Names the state, and says what becomes of the value so far and another one.
+    ///
+    /// # Panics
+    ///
+    /// When the name begins with `#`: such names are the runtime's own.
+    pub const fn new(name: &'static str, reduce: fn(T, T) -> T) -> Self {
+        Self { value: ValueState::new(name), reduce }
+    }
+
+    /// Forgets the value so long after the last one was added, as [`ValueState::ttl`] does.
+    #[must_use]
+    pub const fn ttl(self, ttl: Duration) -> Self {
+        Self { value: self.value.ttl(ttl), reduce: self.reduce }
+    }
+}
+
+/// The combined value of one key.
+pub struct ReducingRef<'a, K, T> {
+    value: ValueRef<'a, K, T>,
+    reduce: fn(T, T) -> T,
+}
+
+impl<K: Key, T: Data> ReducingRef<'_, K, T> {
+    /// Combines a value with what there is.
+    pub fn add(&mut self, value: T) {
+        let value = match self.value.get() {
+            Some(so_far) => (self.reduce)(so_far, value),
+            None => value,
+        };
+        self.value.set(value);
+    }
+
+    /// Returns the combined value, if anything was added.
+    pub fn get(&self) -> Option<T> {
+        self.value.get()
+    }
+
+    /// Forgets everything that was added.
+    pub fn clear(&mut self) {
+        self.value.clear();
+    }
+}
+
+impl<T: Data> StateHandle for ReducingState<T> {
+    type Ref<'a, K: Key> = ReducingRef<'a, K, T>;
+
+    fn bind<'a, K: Key>(
+        self,
+        store: &'a mut KeyedStore<K>,
+        place: KeyPlace,
+        key: &'a K,
+    ) -> Result<Self::Ref<'a, K>, StateError> {
+        Ok(ReducingRef { value: self.value.bind(store, place, key)?, reduce: self.reduce })
+    }
+
+    fn keys<K: Key>(&self, store: &mut KeyedStore<K>) -> Result<Vec<(K, KeyPlace)>, StateError> {
+        self.value.keys(store)
+    }
+}
+
+/// A state of one accumulator per key, to which values are added one by one.
+#[derive(Clone, Copy, Debug)]
+pub struct AggregatingState<A: Aggregate> {
+    accumulator: ValueState<A::Acc>,
+    aggregate: A,
+}
+
+impl<A: Aggregate> AggregatingState<A> {
+    /// Names the state, and says how values are combined.
+    ///
+    /// # Panics
+    ///
+    /// When the name begins with `#`: such names are the runtime's own.
+    pub const fn new(name: &'static str, aggregate: A) -> Self {
+        Self { accumulator: ValueState::new(name), aggregate }
+    }
+}
+
+/// The accumulator of one key.
+pub struct AggregatingRef<'a, K, A: Aggregate> {
+    accumulator: ValueRef<'a, K, A::Acc>,
+    aggregate: A,
+}
+
+impl<K: Key, A: Aggregate> AggregatingRef<'_, K, A> {
+    /// Adds a value.
+    pub fn add(&mut self, value: A::In) {
+        let Self { accumulator, aggregate } = self;
+        accumulator.update_or(|| aggregate.init(), |so_far| aggregate.add(so_far, value));
+    }
+
+    /// Returns the result so far, if anything was added.
+    pub fn get(&self) -> Option<A::Out> {
+        self.accumulator.get().map(|accumulator| self.aggregate.finish(accumulator))
+    }
+
+    /// Forgets everything that was added.
+    pub fn clear(&mut self) {
+        self.accumulator.clear();
+    }
+}
+
+impl<A: Aggregate> StateHandle for AggregatingState<A> {
+    type Ref<'a, K: Key> = AggregatingRef<'a, K, A>;
+
+    fn bind<'a, K: Key>(
+        self,
+        store: &'a mut KeyedStore<K>,
+        place: KeyPlace,
+        key: &'a K,
+    ) -> Result<Self::Ref<'a, K>, StateError> {
+        let accumulator = self.accumulator.bind(store, place, key)?;
+        Ok(AggregatingRef { accumulator, aggregate: self.aggregate })
+    }
+
+    fn keys<K: Key>(&self, store: &mut KeyedStore<K>) -> Result<Vec<(K, KeyPlace)>, StateError> {
+        self.accumulator.keys(store)
+    }
+}

@@ -1,0 +1,181 @@
+//! A state of a map per key.
+
+use std::{collections::BTreeMap, ops::RangeBounds, time::Duration};
+
+use floodmark_model::{KeyPlace, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Cells, Expiring, Mortal};
+use crate::{Data, Entry, Key, KeyedStore, StateError};
+
+/// What is stored of a map.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound(
+    deserialize = "N: Ord + serde::de::DeserializeOwned, V: serde::de::DeserializeOwned"
+))]
+pub struct Entries<N, V>(BTreeMap<N, V>);
+
+impl<N: Key, V: Data> Mortal for Entries<N, Expiring<V>> {
+    fn is_dead(&self, now: Timestamp) -> bool {
+        !self.0.values().any(|cell| cell.is_alive(now))
+    }
+
+    fn bury(&mut self, now: Timestamp) {
+        self.0.retain(|_, cell| cell.is_alive(now));
+    }
+}
+
+/// The map of one key. A map without entries and no map are the same.
+pub struct MapRef<'a, K, N, V> {
+    cells: Cells<'a, K, Entries<N, V>, Entries<N, Expiring<V>>>,
+    place: KeyPlace,
+    key: &'a K,
+}
+
+impl<'a, K: Key, N: Key, V: Data> MapRef<'a, K, N, V> {
+    /// Points at the map of `key`, which lies at `place`, in the state `name`. With `ttl` each entry
+    /// is forgotten so long after it was written.
+    ///
+    /// # Errors
+    ///
+    /// When the state has another type.
+    pub fn find(
+        store: &'a mut KeyedStore<K>,
+        (name, ttl): (&'static str, Option<Duration>),
+        place: KeyPlace,
+        key: &'a K,
+    ) -> Result<Self, StateError> {
+        Ok(Self { cells: Cells::find(store, name, ttl)?, place, key })
+    }
+
+    fn seen(&self, name: &N) -> Option<&V> {
+        match &self.cells {
+            Cells::Lasting(table) => table.get(self.place, self.key)?.0.get(name),
+            Cells::Expiring(table, lifetime) => {
+                lifetime.seen(table.get(self.place, self.key)?.0.get(name)?)
+            }
+        }
+    }
+
+    /// Returns the value under `name`, if there is one.
+    pub fn get(&self, name: &N) -> Option<V> {
+        self.seen(name).cloned()
+    }
+
+    /// Returns whether there is a value under `name`.
+    pub fn contains(&self, name: &N) -> bool {
+        self.seen(name).is_some()
+    }
+
+    /// Returns the entries, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&N, &V)> {
+        self.range(..)
+    }
+
+    /// Returns the entries whose names lie in `names`, in order.
+    pub fn range(&self, names: impl RangeBounds<N> + Clone) -> impl Iterator<Item = (&N, &V)> {
+        let (lasting, expiring) = match &self.cells {
+            Cells::Lasting(table) => (table.get(self.place, self.key), None),
+            Cells::Expiring(table, lifetime) => {
+                (None, table.get(self.place, self.key).map(|map| (map, *lifetime)))
+            }
+        };
+        let bounds = names.clone();
+        let lasting = lasting.into_iter().flat_map(move |map| map.0.range(bounds.clone()));
+        let expiring = expiring.into_iter().flat_map(move |(map, lifetime)| {
+            let cells = map.0.range(names.clone());
+            cells.filter_map(move |(name, cell)| Some((name, lifetime.seen(cell)?)))
+        });
+        lasting.chain(expiring)
+    }
+
+    /// Returns the names, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &N> {
+        self.iter().map(|(name, _)| name)
+    }
+
+    /// Returns the number of entries.
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Returns whether there are no entries.
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// Sets the value under `name`.
+    pub fn insert(&mut self, name: N, value: V) {
+        match &mut self.cells {
+            Cells::Lasting(table) => {
+                let map = match table.entry(self.place, self.key) {
+                    Entry::Occupied(map) => map,
+                    Entry::Vacant(vacancy) => {
+                        vacancy.insert(self.key.clone(), Entries(BTreeMap::new()))
+                    }
+                };
+                map.0.insert(name, value);
+            }
+            Cells::Expiring(table, lifetime) => {
+                let map = match table.entry(lifetime.now(), self.place, self.key) {
+                    Entry::Occupied(map) => map,
+                    Entry::Vacant(vacancy) => {
+                        vacancy.insert(self.key.clone(), Entries(BTreeMap::new()))
+                    }
+                };
+                map.0.insert(name, lifetime.give(value));
+            }
+        }
+    }
+
+    /// Changes the value under `name` in place, beginning with the type's default.
+    pub fn update(&mut self, name: N, change: impl FnOnce(&mut V))
+    where
+        V: Default,
+    {
+        if let Cells::Lasting(table) = &mut self.cells
+            && let Some(map) = table.get_mut(self.place, self.key)
+        {
+            return change(map.0.entry(name).or_default());
+        }
+        let mut value = self.get(&name).unwrap_or_default();
+        change(&mut value);
+        self.insert(name, value);
+    }
+
+    /// Removes the value under `name`.
+    pub fn remove(&mut self, name: &N) {
+        let is_empty = match &mut self.cells {
+            Cells::Lasting(table) => match table.get_mut(self.place, self.key) {
+                None => false,
+                Some(map) => {
+                    map.0.remove(name);
+                    map.0.is_empty()
+                }
+            },
+            Cells::Expiring(table, lifetime) => {
+                if table.get(self.place, self.key).is_none() {
+                    return;
+                }
+                match table.entry(lifetime.now(), self.place, self.key) {
+                    Entry::Vacant(_) => false,
+                    Entry::Occupied(map) => {
+                        map.0.remove(name);
+                        map.0.is_empty()
+                    }
+                }
+            }
+        };
+        if is_empty {
+            self.clear();
+        }
+    }
+
+    /// Removes all entries.
+    pub fn clear(&mut self) {
+        match &mut self.cells {
+            Cells::Lasting(table) => drop(table.remove(self.place, self.key)),
+            Cells::Expiring(table, _) => table.remove(self.place, self.key),
+        }
+    }
+}
