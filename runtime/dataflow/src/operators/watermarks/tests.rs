@@ -163,7 +163,8 @@ fn some_records_say_how_far_event_time_has_come() {
         expect![[r#"
             records [5, 10]
             watermark 10
-            records [7, 3, 10, 30]
+            records [7, 3]
+            records [10, 30]
             watermark 30
             records [20]
             watermark +∞
@@ -207,7 +208,19 @@ fn every_split_has_a_generator_of_its_own_which_can_fall_idle() {
             Do::From(1),
             Do::Records(&[8]),
         ],
-        expect![[]],
+        expect![[r#"
+            records [5, 7]
+            records [3, 9]
+            watermark 3
+            records [-1]
+            watermark 5
+            records [-1]
+            idle
+            records [-1]
+            watermark 5
+            records [8]
+            watermark 8
+        "#]],
     );
 }
 
