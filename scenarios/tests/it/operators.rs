@@ -126,6 +126,55 @@ fn every_kind_of_state_survives() {
     });
 }
 
+const TTL: Duration = Duration::from_millis(150);
+const VISIT: ValueState<Timestamp> = ValueState::new("visit").ttl(TTL);
+const VISITS: ListState<Timestamp> = ListState::new("visits").ttl(TTL);
+const NUMBER: ValueState<u64> = ValueState::new("number");
+
+/// Numbers the records of a key, and says how many it remembers.
+#[derive(Clone)]
+struct Forget;
+
+impl KeyedProcess for Forget {
+    type Key = u64;
+    type In = u64;
+    type Out = (u64, u64, usize);
+
+    fn on_element(
+        &mut self,
+        _: u64,
+        cx: &mut Context<'_, u64, (u64, u64, usize)>,
+    ) -> Result<(), BoxError> {
+        let now = cx.timers().current_processing_time();
+        let remembered = cx.state(VISITS).get();
+        let last = cx.state(VISIT).get();
+        if let Some(visit) = remembered.iter().chain(&last).find(|visit| **visit + TTL <= now) {
+            return Err(format!("at {now}, the visit at {visit} is remembered").into());
+        }
+        cx.state(VISIT).set(now);
+        cx.state(VISITS).push(now);
+        cx.state(NUMBER).update(|number| *number += 1);
+        let number = cx.state(NUMBER).or_default();
+        let seen = (*cx.key(), number, remembered.len());
+        cx.emit(seen);
+        Ok(())
+    }
+}
+
+#[test]
+fn what_has_expired_is_not_remembered_after_a_crash_either() {
+    let simulation = Simulation::new(|env| {
+        let numbers = numbers(env, "numbers").key_by(|number| number % KEY_COUNT);
+        numbers.process(Forget).uid("forget")
+    });
+    simulation.seeds(0..15).check(|results| {
+        let seen: BTreeSet<_> = results.iter().map(|(key, number, _)| (*key, *number)).collect();
+        assert_eq!(seen.len() as u64, COUNT, "every record is counted once");
+        let remembered: BTreeSet<usize> = results.iter().map(|(.., visits)| *visits).collect();
+        assert!(remembered.contains(&0) && 1 < remembered.len(), "{remembered:?}");
+    });
+}
+
 #[test]
 fn running_results_survive() {
     let simulation = Simulation::new(|env| {
