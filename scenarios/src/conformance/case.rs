@@ -57,6 +57,7 @@ impl Case {
     }
 
     fn from_json(json: &serde_json::Value) -> Result<Self, CaseError> {
+        let input_count = json["inputs"].as_u64().map_or(Ok(1), usize::try_from);
         let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
         let list = |name: &str| json[name].as_array().cloned().unwrap_or_default();
         let name = text("name");
@@ -72,7 +73,7 @@ impl Case {
         Ok(Self {
             feature: text("feature"),
             is_quirk: list("tags").iter().any(|tag| tag == "quirk"),
-            input_count: json["inputs"].as_u64().map_or(1, |count| count as usize),
+            input_count: input_count.map_err(|_| malformed("the number of inputs"))?,
             steps: steps.ok_or_else(|| malformed("the input"))?,
             pipeline: list("pipeline").iter().map(Parameters::from_json).collect(),
             order,

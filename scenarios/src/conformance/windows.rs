@@ -7,8 +7,8 @@ mod trigger;
 use std::time::Duration;
 
 use floodmark::{
-    Assigner, AtEnd, CountEvictor, DeltaEvictor, Global, Session, Sliding, Stream, TimeEvictor,
-    Trigger, Tumbling, WindowedStream,
+    Assigner, CountEvictor, DeltaEvictor, Global, Session, Sliding, Stream, TimeEvictor, Trigger,
+    Tumbling, WindowedStream,
 };
 
 use self::{
@@ -20,7 +20,6 @@ use self::{
 use super::{
     event::{Event, Parameters},
     pipeline::{Building, Flow, tag},
-    row::Row,
 };
 
 pub(crate) fn build(building: &Building<'_>, flow: Flow) -> Result<Flow, String> {
@@ -90,33 +89,8 @@ fn with_trigger<K: Named>(
 ) -> Result<Flow, String> {
     match building.op.part("trigger") {
         Some(trigger) => with_function(building, windowed.trigger(Chosen::new(&trigger)?)),
-        None => match builtin(building, windowed)? {
-            Ok(stream) => Ok(Flow::Rows(stream)),
-            Err(windowed) => with_function(building, windowed),
-        },
+        None => with_function(building, windowed),
     }
-}
-
-/// The aggregations that keep a whole element; otherwise the stream comes back.
-#[expect(clippy::type_complexity, reason = "either the result, or what came in")]
-fn builtin<K: Named>(
-    building: &Building<'_>,
-    windowed: WindowedStream<K, Event>,
-) -> Result<Result<Stream<Row>, WindowedStream<K, Event, AtEnd>>, String> {
-    let function = building.op.part("function").unwrap_or_default();
-    if function.kind() != "builtin" {
-        return Ok(Err(windowed));
-    }
-    let windowed = with_lateness(building, windowed);
-    let number_of = |event: &Event| event.v;
-    let results = match function.text("fn").unwrap_or_default() {
-        "min_by" => windowed.min_by(number_of),
-        "max_by" => windowed.max_by(number_of),
-        "min_by_last" => windowed.min_by_last(number_of),
-        "max_by_last" => windowed.max_by_last(number_of),
-        other => windowed.reduce(Reduction::new(other)?.function()),
-    };
-    Ok(Ok(recorded(building, results).map(|(_, _, event)| event.into())))
 }
 
 fn with_lateness<K, G>(
