@@ -267,7 +267,7 @@ fn two_inputs_share_what_they_remember_across_crashes() {
     simulation.seeds(0..40).check(|results| {
         let mut results = results.to_vec();
         results.sort_unstable();
-        let partner = |number: u64| if number % 3 == 0 { 0 } else { number + 1_000 };
+        let partner = |number: u64| if number.is_multiple_of(3) { 0 } else { number + 1_000 };
         let expected: Vec<_> = (0..COUNT).map(|number| (number, partner(number))).collect();
         assert_eq!(results, expected);
     });
@@ -344,7 +344,7 @@ fn by_time() -> WatermarkStrategy<u64> {
 }
 
 fn time_of(number: u64) -> i64 {
-    i64::try_from(number * 10).unwrap()
+    i64::try_from(number * 10).expect("numbers are small")
 }
 
 #[test]
@@ -417,7 +417,7 @@ impl ProcessFunction for Split {
     type Out = u64;
 
     fn on_element(&mut self, number: u64, cx: &mut RecordContext<'_, u64>) -> Result<(), BoxError> {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             cx.emit(number)
         } else {
             cx.emit_to(ODD, number)
@@ -436,7 +436,7 @@ fn what_was_split_is_whole() {
     simulation.seeds(0..15).check(|results| {
         let mut results = results.to_vec();
         results.sort_unstable();
-        let place = |number: u64| if number % 2 == 0 { number } else { number + 1_000 };
+        let place = |number: u64| if number.is_multiple_of(2) { number } else { number + 1_000 };
         let mut expected: Vec<u64> = (0..COUNT).map(place).collect();
         expected.sort_unstable();
         assert_eq!(results, expected);
