@@ -86,3 +86,8 @@ pub use stream::{
 };
 pub use windowed::WindowedStream;
 pub use windows::{DynamicSession, Global, Session, Sliding, Tumbling};
+
+/// The examples of the page on windows, compiled and run with everything else.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/windows.md")]
+struct WindowsPage;

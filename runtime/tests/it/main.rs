@@ -6,3 +6,4 @@ mod exactly_once;
 mod machine;
 mod text_file;
 mod timers;
+mod windows;

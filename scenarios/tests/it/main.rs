@@ -13,6 +13,7 @@ mod replay;
 mod sweeps;
 mod timeline;
 mod water_level;
+mod windows;
 mod workloads;
 
 #[test]

@@ -28,6 +28,8 @@ pub struct WatermarkStrategy<T> {
     bound: Duration,
     idle_after: Option<Duration>,
     every: u64,
+    /// Whether time that passes is a chance to promise, too.
+    is_periodic: bool,
     assign: Option<Arc<Assign<T>>>,
     /// Makes what decides instead of the maximum.
     generate: Option<Arc<Generate<T>>>,
@@ -40,11 +42,12 @@ type Assign<T> = dyn Fn(&mut [Record<T>]) + Send + Sync;
 
 impl<T> Clone for WatermarkStrategy<T> {
     fn clone(&self) -> Self {
-        let Self { bound, idle_after, every, assign, generate } = self;
+        let Self { bound, idle_after, every, is_periodic, assign, generate } = self;
         Self {
             bound: *bound,
             idle_after: *idle_after,
             every: *every,
+            is_periodic: *is_periodic,
             assign: assign.clone(),
             generate: generate.clone(),
         }
@@ -60,7 +63,14 @@ impl<T> WatermarkStrategy<T> {
     /// For timestamps that fall behind the latest one by at most `bound`. A larger bound waits
     /// longer with results and makes fewer records late.
     pub fn bounded_out_of_orderness(bound: Duration) -> Self {
-        Self { bound, idle_after: None, every: WATERMARK_EVERY, assign: None, generate: None }
+        Self {
+            bound,
+            idle_after: None,
+            every: WATERMARK_EVERY,
+            is_periodic: false,
+            assign: None,
+            generate: None,
+        }
     }
 
     /// For streams in which some records say how far event time has come: `promise_of` returns it,
@@ -113,6 +123,18 @@ impl<T> WatermarkStrategy<T> {
     pub fn emit_every(self, count: u64) -> Self {
         assert!(0 < count, "a watermark follows at least one record");
         Self { every: count, ..self }
+    }
+
+    /// Emits what can be promised about once in a heartbeat interval, too, so that a slow stream need
+    /// not wait for the next [`WatermarkStrategy::emit_every`] records.
+    ///
+    /// # Determinism
+    ///
+    /// The places of watermarks, and so what is late, depend on the clock.
+    #[must_use]
+    #[doc(alias = "setAutoWatermarkInterval")]
+    pub fn periodically(self) -> Self {
+        Self { is_periodic: true, ..self }
     }
 }
 
@@ -203,12 +225,12 @@ impl<T> WatermarkOperator<T> {
         Self { uid, strategy, generators, progress, activity, current, has_ended, watch }
     }
 
-    /// Renews the promise about the current split. Returns whether it grew.
-    fn promise(&mut self) -> bool {
-        let split = &mut self.progress.splits[self.current];
+    /// Renews the promise about a split, for which there were records. Returns whether it grew.
+    fn promise(&mut self, index: usize) -> bool {
+        let split = &mut self.progress.splits[index];
         split.since = 0;
         let watermark = split.latest - self.strategy.bound - Duration::from_millis(1);
-        self.promise_at_least(self.current, watermark)
+        self.promise_at_least(index, watermark)
     }
 
     /// Promises `watermark` about a split, unless so much is promised already.
@@ -413,7 +435,7 @@ impl<T: Data> Operator for WatermarkOperator<T> {
             split.since += count as u64;
             let is_due = self.strategy.every <= split.since;
             out.emit_batch(std::mem::replace(&mut batch, rest));
-            if is_due && self.promise() {
+            if is_due && self.promise(self.current) {
                 self.advance(out)?;
             }
         }
@@ -446,11 +468,16 @@ impl<T: Data> Operator for WatermarkOperator<T> {
     }
 
     fn on_tick(&mut self, activity: Duration, out: &mut Emitter<T>) -> Result<(), Error> {
-        for split in 0..self.progress.splits.len() {
-            let Some(generators) = &mut self.generators else { break };
-            if self.progress.splits[split].status != SplitStatus::Ended {
-                let output = generators.on_tick(split);
-                self.follow(split, &output, out)?;
+        for index in 0..self.progress.splits.len() {
+            let SplitProgress { status, since, .. } = self.progress.splits[index];
+            if status == SplitStatus::Ended {
+                continue;
+            }
+            if let Some(generators) = &mut self.generators {
+                let output = generators.on_tick(index);
+                self.follow(index, &output, out)?;
+            } else if self.strategy.is_periodic && 0 < since && self.promise(index) {
+                self.advance(out)?;
             }
         }
         let Some(limit) = self.strategy.idle_after else { return Ok(()) };
@@ -471,263 +498,4 @@ impl<T: Data> Operator for WatermarkOperator<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        fmt::Write as _,
-        sync::{Arc, Mutex},
-    };
-
-    use expect_test::{Expect, expect};
-    use floodmark_model::{Barrier, CheckpointId, Record};
-
-    use super::*;
-    use crate::{Chained, Commit, Output, Push, SideOutputs, Stage, chain::Outlet};
-
-    /// Writes down what arrives.
-    struct Recorder(Arc<Mutex<String>>);
-
-    impl Recorder {
-        fn say(&self, text: &str) -> Result<(), Error> {
-            writeln!(self.0.lock().unwrap(), "{text}").unwrap();
-            Ok(())
-        }
-    }
-
-    impl Push<i64> for Recorder {
-        fn push(&mut self, batch: Batch<i64>) -> Result<(), Error> {
-            let times: Vec<_> = batch.iter().map(|record| record.timestamp.0).collect();
-            self.say(&format!("records {times:?}"))
-        }
-    }
-
-    impl Stage for Recorder {
-        fn open(&mut self, _: &mut OpenContext<'_>) -> Result<(), Error> {
-            Ok(())
-        }
-
-        fn on_split(&mut self, _: Split) -> Result<(), Error> {
-            Ok(())
-        }
-
-        fn on_watermark(&mut self, watermark: Timestamp) -> Result<(), Error> {
-            self.say(&format!("watermark {watermark}"))
-        }
-
-        fn on_idle(&mut self) -> Result<(), Error> {
-            self.say("idle")
-        }
-
-        fn on_barrier(&mut self, _: Barrier, _: &mut Snapshot) -> Result<(), Error> {
-            Ok(())
-        }
-
-        fn freeze(&mut self, _: &mut Snapshot) {}
-
-        fn on_complete(&mut self, _: CheckpointId, _: &mut Vec<Commit>) {}
-
-        fn on_end(&mut self, _: &mut Vec<Commit>) -> Result<(), Error> {
-            Ok(())
-        }
-
-        fn on_tick(&mut self, _: Duration) -> Result<(), Error> {
-            Ok(())
-        }
-
-        fn next_timer(&mut self) -> Option<Timestamp> {
-            None
-        }
-
-        fn on_processing_time(&mut self, _: Timestamp) -> Result<(), Error> {
-            Ok(())
-        }
-
-        fn visit_outlets(&mut self, _: &mut dyn FnMut(&mut dyn Outlet)) {}
-    }
-
-    /// What happens to the operator.
-    enum Do {
-        Records(&'static [i64]),
-        /// A tick after so many seconds of activity.
-        Tick(u64),
-        /// The next records come from this split.
-        From(usize),
-        /// This split has ended.
-        EndOf(usize),
-        End,
-    }
-
-    #[track_caller]
-    fn check(strategy: WatermarkStrategy<i64>, script: &[Do], want: Expect) {
-        check_splits(1, strategy, script, want);
-    }
-
-    #[track_caller]
-    fn check_splits(
-        split_count: usize,
-        strategy: WatermarkStrategy<i64>,
-        script: &[Do],
-        want: Expect,
-    ) {
-        let got = Arc::new(Mutex::new(String::new()));
-        let mut operator = WatermarkOperator::new("watermarks".to_owned(), strategy);
-        operator.progress.splits.resize(split_count, SplitProgress::NEW);
-        operator.activity.resize(split_count, Activity::default());
-        let output = Output::new(vec![Box::new(Recorder(got.clone())) as Box<dyn Push<i64>>]);
-        let mut stage = Chained::new(operator, output, SideOutputs::default());
-        for action in script {
-            match action {
-                Do::Records(values) => {
-                    let record = |value: &i64| Record { timestamp: Timestamp::MIN, value: *value };
-                    stage.push(values.iter().map(record).collect()).unwrap();
-                }
-                Do::Tick(seconds) => stage.on_tick(Duration::from_secs(*seconds)).unwrap(),
-                Do::From(split) => stage.on_split(Split::Reading(*split)).unwrap(),
-                Do::EndOf(split) => stage.on_split(Split::Ended(*split)).unwrap(),
-                Do::End => stage.on_watermark(Timestamp::MAX).unwrap(),
-            }
-        }
-        want.assert_eq(&got.lock().unwrap());
-    }
-
-    #[test]
-    fn a_watermark_follows_every_so_many_records_and_never_goes_back() {
-        let strategy = WatermarkStrategy::bounded_out_of_orderness(Duration::from_millis(10));
-        check(
-            strategy.timestamps(|value| *value).emit_every(2),
-            &[Do::Records(&[100, 120, 90]), Do::Records(&[95, 96, 150]), Do::End, Do::End],
-            expect![[r#"
-                records [100, 120]
-                watermark 109
-                records [90]
-                records [95, 96, 150]
-                watermark 139
-                watermark +∞
-            "#]],
-        );
-    }
-
-    #[test]
-    fn ascending_timestamps_promise_everything_before_the_latest() {
-        check(
-            WatermarkStrategy::ascending().timestamps(|value| *value).emit_every(1),
-            &[Do::Records(&[5, 7])],
-            expect![[r#"
-                records [5]
-                watermark 4
-                records [7]
-                watermark 6
-            "#]],
-        );
-    }
-
-    #[test]
-    fn silence_makes_idle_once_and_a_record_ends_it() {
-        check(
-            WatermarkStrategy::ascending()
-                .timestamps(|value| *value)
-                .emit_every(1)
-                .idle_after(Duration::from_secs(3)),
-            &[
-                Do::Records(&[5]),
-                Do::Tick(1),
-                Do::Tick(3),
-                Do::Tick(4),
-                Do::Tick(9),
-                Do::Records(&[8]),
-                Do::Tick(10),
-                Do::Tick(13),
-            ],
-            expect![[r#"
-                records [5]
-                watermark 4
-                idle
-                watermark 4
-                records [8]
-                watermark 7
-                idle
-            "#]],
-        );
-    }
-
-    #[test]
-    fn a_fast_split_waits_for_the_slow_one_from_the_beginning() {
-        check_splits(
-            2,
-            WatermarkStrategy::ascending().timestamps(|value| *value).emit_every(1),
-            &[
-                Do::From(0),
-                Do::Records(&[50, 90]),
-                Do::From(1),
-                Do::Records(&[10]),
-                Do::From(0),
-                Do::Records(&[95]),
-                Do::From(1),
-                Do::Records(&[20]),
-            ],
-            expect![[r#"
-                records [50, 90]
-                records [10]
-                watermark 9
-                records [95]
-                records [20]
-                watermark 19
-            "#]],
-        );
-    }
-
-    #[test]
-    fn a_split_that_has_ended_holds_nothing_back_and_no_split_pushes_on() {
-        check_splits(
-            2,
-            WatermarkStrategy::ascending().timestamps(|value| *value).emit_every(1),
-            &[
-                Do::From(0),
-                Do::Records(&[50]),
-                Do::EndOf(1),
-                Do::Records(&[60]),
-                Do::EndOf(0),
-                Do::End,
-            ],
-            expect![[r#"
-                records [50]
-                watermark 49
-                records [60]
-                watermark 59
-                watermark +∞
-            "#]],
-        );
-    }
-
-    #[test]
-    fn an_idle_split_holds_nothing_back_and_all_of_them_make_the_subtask_idle() {
-        check_splits(
-            2,
-            WatermarkStrategy::ascending()
-                .timestamps(|value| *value)
-                .emit_every(1)
-                .idle_after(Duration::from_secs(3)),
-            &[
-                Do::From(0),
-                Do::Records(&[50]),
-                Do::Tick(1),
-                Do::Tick(3),
-                Do::Tick(4),
-                Do::From(1),
-                Do::Records(&[70]),
-                Do::Tick(5),
-                Do::From(0),
-                Do::Records(&[51]),
-                Do::EndOf(1),
-            ],
-            expect![[r#"
-                records [50]
-                watermark 49
-                idle
-                watermark 49
-                records [70]
-                watermark 69
-                records [51]
-            "#]],
-        );
-    }
-}
+mod tests;
