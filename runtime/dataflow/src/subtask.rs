@@ -377,7 +377,9 @@ impl Subtask {
         loop {
             match self.watermarks.advance() {
                 Progress::None => return Ok(()),
-                progress => self.pass_on(progress)?,
+                progress @ (Progress::Advanced(_) | Progress::Idle | Progress::Active) => {
+                    self.pass_on(progress)?;
+                }
             }
         }
     }

@@ -261,11 +261,11 @@ impl WatermarkMerge {
 
     /// Returns the merged watermark if it advanced since this was last asked.
     pub fn advanced(&mut self) -> Option<Timestamp> {
-        let advanced = self.news.drain(..).filter_map(|progress| match progress {
+        let mut advanced = self.news.drain(..).filter_map(|progress| match progress {
             Progress::Advanced(watermark) => Some(watermark),
             Progress::None | Progress::Idle | Progress::Active => None,
         });
-        advanced.last()
+        advanced.next_back()
     }
 }
 

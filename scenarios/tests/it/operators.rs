@@ -126,6 +126,55 @@ fn every_kind_of_state_survives() {
     });
 }
 
+const TTL: Duration = Duration::from_millis(150);
+const VISIT: ValueState<Timestamp> = ValueState::new("visit").ttl(TTL);
+const VISITS: ListState<Timestamp> = ListState::new("visits").ttl(TTL);
+const NUMBER: ValueState<u64> = ValueState::new("number");
+
+/// Numbers the records of a key, and says how many it remembers.
+#[derive(Clone)]
+struct Forget;
+
+impl KeyedProcess for Forget {
+    type Key = u64;
+    type In = u64;
+    type Out = (u64, u64, usize);
+
+    fn on_element(
+        &mut self,
+        _: u64,
+        cx: &mut Context<'_, u64, (u64, u64, usize)>,
+    ) -> Result<(), BoxError> {
+        let now = cx.timers().current_processing_time();
+        let remembered = cx.state(VISITS).get();
+        let last = cx.state(VISIT).get();
+        if let Some(visit) = remembered.iter().chain(&last).find(|visit| **visit + TTL <= now) {
+            return Err(format!("at {now}, the visit at {visit} is remembered").into());
+        }
+        cx.state(VISIT).set(now);
+        cx.state(VISITS).push(now);
+        cx.state(NUMBER).update(|number| *number += 1);
+        let number = cx.state(NUMBER).or_default();
+        let seen = (*cx.key(), number, remembered.len());
+        cx.emit(seen);
+        Ok(())
+    }
+}
+
+#[test]
+fn what_has_expired_is_not_remembered_after_a_crash_either() {
+    let simulation = Simulation::new(|env| {
+        let numbers = numbers(env, "numbers").key_by(|number| number % KEY_COUNT);
+        numbers.process(Forget).uid("forget")
+    });
+    simulation.seeds(0..15).check(|results| {
+        let seen: BTreeSet<_> = results.iter().map(|(key, number, _)| (*key, *number)).collect();
+        assert_eq!(seen.len() as u64, COUNT, "every record is counted once");
+        let remembered: BTreeSet<usize> = results.iter().map(|(.., visits)| *visits).collect();
+        assert!(remembered.contains(&0) && 1 < remembered.len(), "{remembered:?}");
+    });
+}
+
 #[test]
 fn running_results_survive() {
     let simulation = Simulation::new(|env| {
@@ -218,7 +267,7 @@ fn two_inputs_share_what_they_remember_across_crashes() {
     simulation.seeds(0..40).check(|results| {
         let mut results = results.to_vec();
         results.sort_unstable();
-        let partner = |number: u64| if number % 3 == 0 { 0 } else { number + 1_000 };
+        let partner = |number: u64| if number.is_multiple_of(3) { 0 } else { number + 1_000 };
         let expected: Vec<_> = (0..COUNT).map(|number| (number, partner(number))).collect();
         assert_eq!(results, expected);
     });
@@ -295,7 +344,7 @@ fn by_time() -> WatermarkStrategy<u64> {
 }
 
 fn time_of(number: u64) -> i64 {
-    i64::try_from(number * 10).unwrap()
+    i64::try_from(number * 10).expect("numbers are small")
 }
 
 #[test]
@@ -368,7 +417,7 @@ impl ProcessFunction for Split {
     type Out = u64;
 
     fn on_element(&mut self, number: u64, cx: &mut RecordContext<'_, u64>) -> Result<(), BoxError> {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             cx.emit(number)
         } else {
             cx.emit_to(ODD, number)
@@ -387,7 +436,7 @@ fn what_was_split_is_whole() {
     simulation.seeds(0..15).check(|results| {
         let mut results = results.to_vec();
         results.sort_unstable();
-        let place = |number: u64| if number % 2 == 0 { number } else { number + 1_000 };
+        let place = |number: u64| if number.is_multiple_of(2) { number } else { number + 1_000 };
         let mut expected: Vec<u64> = (0..COUNT).map(place).collect();
         expected.sort_unstable();
         assert_eq!(results, expected);

@@ -1,7 +1,7 @@
 //! Contents of state that are forgotten some time after they were written.
 //!
 //! Time is the wall clock of the node. What has expired is never seen again; it is removed when its
-//! key is written to, and otherwise by a look through the table once there were as many writes to it
+//! key is written to, and otherwise by a look through the table once there were half as many writes
 //! as it has keys, which costs each write a constant.
 
 use std::time::Duration;
@@ -117,7 +117,7 @@ impl<K: Key, V: Mortal> ExpiringTable<K, V> {
     /// Removes what is dead, when it is time.
     fn search_in_turn(&mut self, now: Timestamp) {
         self.write_count += 1;
-        if self.write_count < SEARCH_AFTER_MIN.max(self.table.entry_count()) {
+        if self.write_count < SEARCH_AFTER_MIN.max(self.table.entry_count() / 2) {
             return;
         }
         self.write_count = 0;

@@ -196,7 +196,6 @@ impl KeyedProcess for Library {
     type In = Event;
     type Out = Row;
 
-    #[expect(clippy::too_many_lines, reason = "an entry per function of the library")]
     fn on_element(&mut self, event: Event, cx: &mut Cx<'_>) -> Result<(), BoxError> {
         let (time, watermark) = (cx.timestamp(), cx.timers().current_watermark());
         match self.function.kind() {
