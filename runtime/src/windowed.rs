@@ -7,8 +7,8 @@ use floodmark_dataflow::{
     operators::{
         Accumulate, Aggregate, AggregateWith, Assigner, AtEnd, Buffered, CountEvictor,
         CountTrigger, EmitResult, Evicted, Evictor, Finish, FoldWith, Incremental, KeyOf,
-        ProcessResult, PurgingTrigger, ReduceWith, SharedEvictor, Trigger, Values, Window,
-        WindowContext, WindowFunction, WindowOperator, WindowOptions, WindowProcess,
+        ProcessResult, PurgingTrigger, ReduceWith, SharedEvictor, SlidingOperator, Trigger, Values,
+        Window, WindowContext, WindowFunction, WindowOperator, WindowOptions, WindowProcess,
         WindowingOperator, WindowingOptions,
     },
 };
@@ -320,6 +320,16 @@ impl<K: Key, T: Data, G: Trigger<T>> WindowedStream<K, T, G> {
         make: impl Fn() -> A + Send + Sync + 'static,
     ) -> Stream<(K, Window, A::Out)> {
         let is_plain = self.evictor.is_none() && TypeId::of::<G>() == TypeId::of::<AtEnd>();
+        let can_share = is_plain && self.allowed_lateness.is_zero() && make().is_commutative();
+        if let Some(windows) = self.assigner.as_overlapping().filter(|_| can_share) {
+            let Self { keyed, late_to, parallelism, .. } = self;
+            let key_of = key_function(keyed.key_of);
+            let results = keyed.stream.then(name, Identity::Needed, move |uid, layout| {
+                let key_of = KeyOf::new(layout, key_of.clone());
+                SlidingOperator::new(uid, windows, late_to, key_of, make())
+            });
+            return placed(results, parallelism);
+        }
         let Some(size) = self.assigner.as_plain().filter(|_| is_plain) else {
             return self.accumulate(name, make, || EmitResult);
         };
@@ -434,6 +444,8 @@ impl<T> Clone for Count<T> {
 }
 
 impl<T: Data> Aggregate for Count<T> {
+    const IS_COMMUTATIVE: bool = true;
+
     type In = T;
     type Acc = u64;
     type Out = u64;

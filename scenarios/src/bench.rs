@@ -98,7 +98,7 @@ pub const WORKLOADS: &[Workload] = &[
         event_count: 200_000,
         key_count: 10_000,
         by_hand: loops::sliding,
-        job: None,
+        job: Some(jobs::sliding),
     },
     Workload {
         name: "w5",
@@ -106,7 +106,7 @@ pub const WORKLOADS: &[Workload] = &[
         event_count: 500_000,
         key_count: 10_000,
         by_hand: loops::sessions,
-        job: None,
+        job: Some(jobs::sessions),
     },
     Workload {
         name: "w6",

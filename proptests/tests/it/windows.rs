@@ -1,10 +1,135 @@
-//! Windows against the definition.
+//! Windows against the definition, and against each other.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use floodmark::Window;
+use floodmark::{
+    Aggregate, Environment, EventTimeTrigger, OutputTag, Sliding, WatermarkStrategy, Window,
+};
 use floodmark_model::Timestamp;
 use proptest::prelude::*;
+
+/// Adds numbers up.
+#[derive(Clone)]
+struct Total<const IS_COMMUTATIVE: bool>;
+
+impl<const IS_COMMUTATIVE: bool> Aggregate for Total<IS_COMMUTATIVE> {
+    const IS_COMMUTATIVE: bool = IS_COMMUTATIVE;
+    type In = Reading;
+    type Acc = i64;
+    type Out = i64;
+
+    fn init(&self) -> i64 {
+        0
+    }
+
+    fn add(&self, total: &mut i64, (_, _, number): Reading) {
+        *total += number;
+    }
+
+    fn finish(&self, total: i64) -> i64 {
+        total
+    }
+
+    fn merge(&self, left: i64, right: i64) -> i64 {
+        left + right
+    }
+}
+
+/// Time, key and number.
+type Reading = (i64, u8, i64);
+
+/// Rows of windows by time and key, and what was late.
+type Results = (Vec<(u8, Window, i64)>, Vec<Reading>);
+
+#[derive(Clone, Debug)]
+struct Shape {
+    slide: i64,
+    slide_count: i64,
+    offset: i64,
+    bound: i64,
+    emit_every: u64,
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    (1..20_i64, 2..6_i64, -30..30_i64, 0..40_i64, 1..6_u64).prop_map(
+        |(slide, slide_count, offset, bound, emit_every)| Shape {
+            slide,
+            slide_count,
+            offset: offset.rem_euclid(slide),
+            bound,
+            emit_every,
+        },
+    )
+}
+
+fn millis(count: i64) -> Duration {
+    Duration::from_millis(count.unsigned_abs())
+}
+
+const LATE: OutputTag<Reading> = OutputTag::new("late");
+
+/// Runs a job on this machine that adds up readings by key and sliding window, by panes that windows
+/// share or window by window.
+fn run(readings: &[Reading], shape: &Shape, shares: bool) -> Results {
+    let env = Environment::new();
+    let strategy = WatermarkStrategy::bounded_out_of_orderness(millis(shape.bound));
+    let windows = Sliding::event_time(millis(shape.slide * shape.slide_count), millis(shape.slide));
+    let windowed = env
+        .from_vec("readings", readings.to_vec())
+        .watermarks(
+            strategy.emit_every(shape.emit_every).timestamps(|(time, _, _): &Reading| *time),
+        )
+        .key_by(|(_, key, _)| *key)
+        .window(windows.offset(millis(shape.offset)))
+        .late_to(LATE);
+    let totals = if shares {
+        windowed.aggregate(Total::<true>)
+    } else {
+        windowed.trigger(EventTimeTrigger).aggregate(Total::<false>)
+    };
+    let (late, totals) = (totals.side_output(LATE).collect("late"), totals.collect("totals"));
+    let threads =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let threads = threads.expect("the system has threads to give");
+    let run = async { env.execute("totals").await?.wait().await };
+    threads.block_on(run).expect("the job ends well");
+    let mut rows = totals.values();
+    rows.sort_by_key(|(key, window, _)| (*window, *key));
+    (rows, late.values())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Windows that share their panes have the results of windows that do not, and the same is late.
+    #[test]
+    fn windows_that_share_panes_are_those_that_do_not(
+        readings in prop::collection::vec((-100_i64..400, 0_u8..4, -9_i64..9), 0..60),
+        shape in shapes(),
+    ) {
+        prop_assert_eq!(run(&readings, &shape, true), run(&readings, &shape, false));
+    }
+
+    /// Windows are what the definition says, when nothing is late.
+    #[test]
+    fn a_window_has_the_total_of_the_readings_in_it(
+        mut readings in prop::collection::vec((-100_i64..400, 0_u8..4, -9_i64..9), 0..60),
+        shape in shapes(),
+    ) {
+        readings.sort_unstable_by_key(|(time, ..)| *time);
+        let mut totals: BTreeMap<(i64, u8), i64> = BTreeMap::new();
+        for (time, key, number) in &readings {
+            let size = shape.slide * shape.slide_count;
+            let starts = (time - size + 1..=*time)
+                .filter(|start| (start - shape.offset).rem_euclid(shape.slide) == 0);
+            starts.for_each(|start| *totals.entry((start, *key)).or_default() += number);
+        }
+        let (rows, late) = run(&readings, &shape, true);
+        let rows: Vec<_> = rows.iter().map(|(key, window, total)| ((window.start.0, *key), *total)).collect();
+        prop_assert_eq!(rows, totals.into_iter().collect::<Vec<_>>());
+        prop_assert_eq!(late, []);
+    }
+}
 
 proptest! {
     /// A timestamp lies in its window, the window has its size and is aligned to the epoch.

@@ -12,6 +12,7 @@ mod keyed;
 mod process;
 mod record_process;
 mod reduce;
+mod sliding;
 mod stateful;
 mod stateless;
 mod timer_watch;
@@ -36,6 +37,7 @@ pub use keyed::KeyOf;
 pub use process::{KeyedProcess, ProcessOperator};
 pub use record_process::{ProcessFunction, RecordContext, RecordProcessOperator};
 pub use reduce::RollingReduce;
+pub use sliding::SlidingOperator;
 pub use stateful::Stateful;
 pub use stateless::{Filter, FlatMap, ForEach, Map, Timestamped};
 pub use two_inputs::{CoProcess, KeyedCoProcess, Mark, OverBoth, OverBothRecords, Sided};
@@ -48,8 +50,8 @@ pub use windowing::{
     Afterwards, Assigner, AtEnd, Buffered, ContinuousEventTimeTrigger,
     ContinuousProcessingTimeTrigger, CountEvictor, CountTrigger, DeltaEvictor, DeltaTrigger,
     EmitResult, EventTimeTrigger, Evicted, Evictor, EvictorContext, Finish, Incremental,
-    NeverTrigger, ProcessResult, ProcessingTimeTrigger, PurgingTrigger, SharedEvictor, TimeEvictor,
-    Trigger, TriggerContext, TriggerResult, Values, WindowContext, WindowFunction, WindowProcess,
-    WindowingOperator, WindowingOptions,
+    NeverTrigger, Overlapping, ProcessResult, ProcessingTimeTrigger, PurgingTrigger, SharedEvictor,
+    TimeEvictor, Trigger, TriggerContext, TriggerResult, Values, WindowContext, WindowFunction,
+    WindowProcess, WindowingOperator, WindowingOptions,
 };
 pub use writer::{Writer, WriterOperator};

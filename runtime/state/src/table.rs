@@ -82,8 +82,7 @@ impl<K: Key, V: Data> Table<K, V> {
         // Those of several subtasks may have one number; then the order of their key groups counts.
         entries.sort_by_key(|(number, ..)| *number);
         for (_, key, value) in entries {
-            let hash = key_hash(&key);
-            self.push(KeyPlace { group: self.range.group_of(hash), hash }, key, value);
+            self.push(self.place_of(&key), key, value);
         }
     }
 
@@ -99,6 +98,12 @@ impl<K: Key, V: Data> Table<K, V> {
         let entry = u32::try_from(number).expect("a table holds fewer than 2³² entries");
         self.index.insert(Fragment::of(place.hash), entry);
         number
+    }
+
+    /// Returns the place of a key.
+    pub fn place_of(&self, key: &K) -> KeyPlace {
+        let hash = key_hash(key);
+        KeyPlace { group: self.range.group_of(hash), hash }
     }
 
     /// Returns the value of `key`.
@@ -176,7 +181,7 @@ impl<K: Key, V: Data> Table<K, V> {
     }
 
     /// Removes all values. The room stays.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.index.clear();
         self.entries.clear();
     }

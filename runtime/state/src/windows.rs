@@ -114,6 +114,12 @@ impl<K: Key, A: Data> Windows<K, A> {
         }
     }
 
+    /// Returns the accumulators of the window that begins at `start`, if it is open.
+    pub fn find_open(&self, start: Timestamp) -> Option<&Table<K, A>> {
+        let position = self.open.binary_search_by_key(&start, |(start, _)| *start).ok()?;
+        Some(&self.open[position].1)
+    }
+
     /// Returns the start of the window at a position, if there are so many.
     pub fn start(&self, position: usize) -> Option<Timestamp> {
         self.open.get(position).map(|(start, _)| *start)
@@ -131,6 +137,11 @@ impl<K: Key, A: Data> Windows<K, A> {
     /// Returns up to when windows of a key group have fired.
     pub fn fired(&self, group: KeyGroup) -> Timestamp {
         self.fired[self.range.position_of(group)]
+    }
+
+    /// Returns up to when windows of all key groups have fired.
+    pub fn fired_earliest(&self) -> Timestamp {
+        *self.fired.iter().min().expect("a range is never empty")
     }
 
     /// Returns up to when windows of any key group have fired.

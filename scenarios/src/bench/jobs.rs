@@ -3,7 +3,9 @@
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use compact_str::CompactString;
-use floodmark::{Aggregate, Data, Environment, Stream, Tumbling, WatermarkStrategy, Window};
+use floodmark::{
+    Aggregate, Data, Environment, Session, Sliding, Stream, Tumbling, WatermarkStrategy, Window,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,6 +14,10 @@ use super::{
     meter::Marks,
     tally::{Tally, row, signature},
 };
+
+/// Silence that ends a session. Events of a session are up to 500 ms apart; their times are even, so that
+/// none are exactly this far.
+const SESSION_GAP: Duration = Duration::from_millis(501);
 
 /// What a job is built from.
 pub(super) struct Ends {
@@ -39,8 +45,17 @@ impl Ends {
 
     /// Begins the stream of events, with event time.
     fn events(&self, env: &Environment) -> Stream<Event> {
+        self.events_at(env, |event| event)
+    }
+
+    /// Begins the stream of events whose times are changed.
+    fn events_at(
+        &self,
+        env: &Environment,
+        change: impl Fn(Event) -> Event + Clone + Send + Sync + 'static,
+    ) -> Stream<Event> {
         let key_count = self.key_count;
-        let source = self.source(self.count, move |index| Event::new(index, key_count));
+        let source = self.source(self.count, move |index| change(Event::new(index, key_count)));
         let disorder = Duration::from_millis(DISORDER_MAX_MILLIS.unsigned_abs());
         self.before(
             self.before(env.source("events", source)).watermarks(
@@ -104,6 +119,8 @@ pub(super) fn running_total(env: &Environment, ends: &Ends) {
 struct SumAndCount;
 
 impl Aggregate for SumAndCount {
+    const IS_COMMUTATIVE: bool = true;
+
     type In = Event;
     type Acc = (i64, u64);
     type Out = (i64, u64);
@@ -134,6 +151,33 @@ pub(super) fn tumbling(env: &Environment, ends: &Ends) {
     ends.events(env)
         .key_by(|event| event.key)
         .window(Tumbling::event_time(Duration::from_secs(1)))
+        .aggregate(SumAndCount)
+        .uid("totals")
+        .sink("tally", sink);
+}
+
+/// Sum and count per key and ten seconds, every second.
+pub(super) fn sliding(env: &Environment, ends: &Ends) {
+    let sink = ends.sink(|tally, (key, window, (sum, count)): (u64, Window, (i64, u64))| {
+        tally.add(row([key, window.end.0.cast_unsigned(), sum.cast_unsigned(), count]));
+    });
+    ends.events(env)
+        .key_by(|event| event.key)
+        .window(Sliding::event_time(Duration::from_secs(10), Duration::from_secs(1)))
+        .aggregate(SumAndCount)
+        .uid("totals")
+        .sink("tally", sink);
+}
+
+/// Sum and count per key and session.
+pub(super) fn sessions(env: &Environment, ends: &Ends) {
+    let sink = ends.sink(|tally, (key, window, (sum, count)): (u64, Window, (i64, u64))| {
+        let [start, end, sum] = [window.start.0, window.end.0, sum].map(i64::cast_unsigned);
+        tally.add(row([key, start, end, sum, count]));
+    });
+    ends.events_at(env, Event::at_even_time)
+        .key_by(|event| event.key)
+        .window(Session::event_time(SESSION_GAP))
         .aggregate(SumAndCount)
         .uid("totals")
         .sink("tally", sink);

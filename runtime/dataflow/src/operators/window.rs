@@ -81,6 +81,10 @@ pub trait Aggregate: Send + Sync + Clone + 'static {
     /// The result.
     type Out: Data;
 
+    /// Whether the result is the same in whatever order values come, and accumulators are merged. Then
+    /// windows that overlap can share their work: a record is added once, not once per window.
+    const IS_COMMUTATIVE: bool = false;
+
     /// Returns the accumulator of nothing.
     fn init(&self) -> Self::Acc;
 
@@ -100,6 +104,11 @@ pub trait Accumulate<T>: Send {
     type Acc: Data;
     /// What is emitted per window.
     type Out: Data;
+
+    /// Returns whether the order of values makes no difference.
+    fn is_commutative(&self) -> bool {
+        false
+    }
 
     /// Returns the accumulator of a first value.
     fn begin(&mut self, value: T) -> Self::Acc;
@@ -130,6 +139,10 @@ pub struct ReduceWith<F>(pub F);
 impl<A: Aggregate> Accumulate<A::In> for AggregateWith<A> {
     type Acc = A::Acc;
     type Out = A::Out;
+
+    fn is_commutative(&self) -> bool {
+        A::IS_COMMUTATIVE
+    }
 
     fn begin(&mut self, value: A::In) -> A::Acc {
         let mut accumulator = self.0.init();

@@ -27,7 +27,7 @@ mod panes;
 mod trigger;
 mod triggers;
 
-pub use assigner::Assigner;
+pub use assigner::{Assigner, Overlapping};
 pub use context::{Values, WindowContext};
 pub use evictor::{CountEvictor, DeltaEvictor, Evictor, EvictorContext, TimeEvictor};
 pub use function::{

@@ -100,6 +100,8 @@ impl Aggregation {
 }
 
 impl Aggregate for Aggregation {
+    const IS_COMMUTATIVE: bool = true;
+
     type In = Event;
     type Acc = Kept;
     type Out = Row;

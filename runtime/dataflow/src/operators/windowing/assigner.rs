@@ -12,6 +12,17 @@ pub struct Assigner<T> {
     domain: TimeDomain,
 }
 
+/// Windows that are several slides long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overlapping {
+    /// Length of a window in slides. At least 2.
+    pub slide_count: u32,
+    /// Time from the beginning of one window to that of the next. At least 1 ms.
+    pub slide: Duration,
+    /// A time at which a window begins.
+    pub origin: Timestamp,
+}
+
 /// The shapes of windows. All times are in milliseconds.
 enum Shape<T> {
     /// Every moment is in one window.
@@ -92,6 +103,18 @@ impl<T> Assigner<T> {
             }
             _ => None,
         }
+    }
+
+    /// Returns windows over event time that begin with every slide, and are whole slides long.
+    pub fn as_overlapping(&self) -> Option<Overlapping> {
+        let Shape::Sliding { size, slide, offset } = self.shape else { return None };
+        let slide_count = u32::try_from(size / slide).ok()?;
+        let is_whole = size % slide == 0 && self.domain == TimeDomain::Event;
+        (is_whole && 1 < slide_count).then_some(Overlapping {
+            slide_count,
+            slide: Duration::from_millis(slide.unsigned_abs()),
+            origin: Timestamp(offset),
+        })
     }
 
     /// Adds the windows of a value with this timestamp to `windows`; of several the one that begins
