@@ -337,7 +337,7 @@ fn connect_windows(env: &Environment, folder: &Folder, source: Gated, parallelis
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn windows_go_on_in_other_subtasks_after_a_stop() {
+async fn windows_go_on_where_they_were_after_a_stop() {
     const COUNT: u64 = 2_000;
     const OUTPUTS: [&str; 3] = ["slides", "sessions", "sevens"];
     let whole = Folder::new();
@@ -354,7 +354,7 @@ async fn windows_go_on_in_other_subtasks_after_a_stop() {
     job.stop(20 * ms(1_000)).await.expect("the job stops");
 
     let env = folder.checkpointed();
-    connect_windows(&env, &folder, Gated { count: COUNT, gate_at: COUNT, gate: Gate::Closed }, 2);
+    connect_windows(&env, &folder, Gated { count: COUNT, gate_at: COUNT, gate: Gate::Closed }, 3);
     run(&env).await.expect("the job goes on");
     for output in OUTPUTS {
         assert!(10 < whole.lines(output).len(), "{output}");
