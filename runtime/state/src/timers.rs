@@ -19,15 +19,17 @@ pub struct Timers<N> {
     range: KeyGroupRange,
     /// The timers of each key group of `range`.
     groups: Vec<Arc<BTreeSet<(Timestamp, N)>>>,
-    /// No timer is earlier. Spares the search while time has not come so far.
-    earliest: Timestamp,
+    /// The time of each group's earliest timer, and the group's position in `range`.
+    heads: BTreeSet<(Timestamp, usize)>,
+    /// Whether processing goes on as if there were no timers, until another one is added.
+    is_disarmed: bool,
 }
 
 impl<N: Key> Timers<N> {
     /// Creates an empty set of timers.
     pub fn new(range: KeyGroupRange) -> Self {
         let groups = vec![Arc::default(); usize::from(range.len())];
-        Self { range, groups, earliest: Timestamp::MAX }
+        Self { range, groups, heads: BTreeSet::new(), is_disarmed: false }
     }
 
     /// Creates the timers in those parts of `sections` that fall into `range`.
@@ -49,45 +51,56 @@ impl<N: Key> Timers<N> {
 
     /// Adds a timer. One that exists already is not added again. Returns whether it is new.
     pub fn register(&mut self, group: KeyGroup, time: Timestamp, owner: N) -> bool {
-        self.earliest = self.earliest.min(time);
-        let position = self.range.position_of(group);
-        Arc::make_mut(&mut self.groups[position]).insert((time, owner))
+        self.is_disarmed = false;
+        self.change(group, |timers| timers.insert((time, owner)))
     }
 
     /// Removes a timer. Returns whether it existed.
     pub fn delete(&mut self, group: KeyGroup, time: Timestamp, owner: N) -> bool {
+        self.change(group, |timers| timers.remove(&(time, owner)))
+    }
+
+    /// Changes the timers of a group, and what is known of its earliest.
+    fn change<R>(
+        &mut self,
+        group: KeyGroup,
+        change: impl FnOnce(&mut BTreeSet<(Timestamp, N)>) -> R,
+    ) -> R {
         let position = self.range.position_of(group);
-        Arc::make_mut(&mut self.groups[position]).remove(&(time, owner))
+        let timers = Arc::make_mut(&mut self.groups[position]);
+        let before = timers.first().map(|(time, _)| *time);
+        let done = change(timers);
+        let after = timers.first().map(|(time, _)| *time);
+        if before != after {
+            before.map(|time| self.heads.remove(&(time, position)));
+            after.map(|time| self.heads.insert((time, position)));
+        }
+        done
     }
 
-    /// Returns a moment before which nothing is due; `None` if there are no timers. After a timer
-    /// was deleted it may be too early, until the next search.
+    /// Returns the time of the earliest timer; `None` if there are no timers.
     pub fn earliest(&self) -> Option<Timestamp> {
-        (self.earliest < Timestamp::MAX).then_some(self.earliest)
+        let earliest = self.heads.first().map(|(time, _)| *time);
+        earliest.filter(|_| !self.is_disarmed)
     }
 
-    /// Forgets when the earliest timer is due, until another one is added.
+    /// Goes on as if there were no timers, until another one is added.
     #[doc(hidden)]
     pub fn disarm(&mut self) {
-        self.earliest = Timestamp::MAX;
+        self.is_disarmed = true;
     }
 
-    /// Removes and returns the earliest timer that is due at `now`. Of several at one time, the
-    /// smallest owner comes first.
+    /// Removes and returns the earliest timer that is due at `now`. Of several at one time, the one of
+    /// the smallest key group comes first, and in a key group that of the smallest owner.
     pub fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, KeyGroup, N)> {
-        if now < self.earliest {
+        let (time, position) = *self.heads.first()?;
+        if now < time || self.is_disarmed {
             return None;
         }
-        let heads = self.groups.iter().enumerate();
-        let first = heads.filter_map(|(position, timers)| Some((timers.first()?, position))).min();
-        self.earliest = first.map_or(Timestamp::MAX, |((time, _), _)| *time);
-        let ((time, _), position) = first?;
-        if now < *time {
-            return None;
-        }
-        let (time, owner) = Arc::make_mut(&mut self.groups[position]).pop_first()?;
         let offset = u16::try_from(position).expect("there are at most 2^15 key groups");
-        Some((time, KeyGroup(self.range.start().0 + offset), owner))
+        let group = KeyGroup(self.range.start().0 + offset);
+        let (time, owner) = self.change(group, BTreeSet::pop_first)?;
+        Some((time, group, owner))
     }
 
     /// Returns the number of timers.
@@ -146,6 +159,9 @@ mod tests {
         timers.register(KeyGroup(0), Timestamp(30), 3);
         assert_eq!(fire(&mut timers, 9), []);
         assert_eq!(fire(&mut timers, 20), [(10, 0), (10, 1), (20, 2)]);
+        timers.delete(KeyGroup(0), Timestamp(30), 3);
+        assert_eq!(timers.earliest(), None);
+        timers.register(KeyGroup(0), Timestamp(30), 3);
         assert_eq!(fire(&mut timers, 29), []);
         assert_eq!(fire(&mut timers, 30), [(30, 3)]);
     }

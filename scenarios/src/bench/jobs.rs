@@ -2,6 +2,7 @@
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
+use compact_str::CompactString;
 use floodmark::{Aggregate, Data, Environment, Stream, Tumbling, WatermarkStrategy, Window};
 use serde::{Deserialize, Serialize};
 
@@ -138,15 +139,16 @@ pub(super) fn tumbling(env: &Environment, ends: &Ends) {
         .sink("tally", sink);
 }
 
-/// Words and how often each was there: records with strings.
+/// Words and how often each was there: records with strings, which are short and lie in
+/// the record.
 pub(super) fn word_count(env: &Environment, ends: &Ends) {
     let dictionary = Dictionary::get();
     let make = move |index| dictionary.line(index);
-    let sink = ends.sink(|tally, (word, count): (String, u64)| {
+    let sink = ends.sink(|tally, (word, count): (CompactString, u64)| {
         tally.add(signature(&word).wrapping_mul(count));
     });
-    let words = |line: String| -> Vec<(String, u64)> {
-        line.split(' ').map(|word| (word.to_owned(), 1)).collect()
+    let words = |line: String| -> Vec<(CompactString, u64)> {
+        line.split(' ').map(|word| (word.into(), 1)).collect()
     };
     let lines = ends.before(env.source("lines", ends.source(ends.count / WORDS_PER_LINE, make)));
     ends.before(lines.flat_map(words))
