@@ -12,6 +12,7 @@ const MISSING: &[&str] = &[];
 const DIFFERENT: &[&str] = &["union_idle_twice", "watermark_combine_mix_r05"];
 
 #[expect(clippy::disallowed_methods, reason = "the cases lie in the source tree")]
+#[expect(clippy::unwrap_used, reason = "a test may panic, also where it is helped")]
 fn cases() -> Vec<Case> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/flink");
     let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());

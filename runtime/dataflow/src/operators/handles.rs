@@ -254,6 +254,14 @@ impl<A: Aggregate> AggregatingState<A> {
     }
 }
 
+impl<A: Aggregate + Copy> AggregatingState<A> {
+    /// Forgets the accumulator so long after the last value was added, as [`ValueState::ttl`] does.
+    #[must_use]
+    pub const fn ttl(self, ttl: Duration) -> Self {
+        Self { accumulator: self.accumulator.ttl(ttl), aggregate: self.aggregate }
+    }
+}
+
 /// The accumulator of one key.
 pub struct AggregatingRef<'a, K, A: Aggregate> {
     accumulator: ValueRef<'a, K, A::Acc>,
