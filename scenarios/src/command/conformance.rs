@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use floodmark_scenarios::conformance::{Case, Outcome, run_case, run_case_in_chaos};
+use floodmark_scenarios::conformance::{Case, DIFFERENT, Outcome, run_case, run_case_in_chaos};
 
 /// Which cases, and how much is said about them.
 #[derive(Args)]
@@ -30,7 +30,10 @@ pub(crate) struct ConformanceArguments {
 struct Tally {
     passed: usize,
     failed: usize,
+    /// Failed, where what was recorded is an accident of the other engine.
     quirk: usize,
+    /// Failed on purpose.
+    different: usize,
 }
 
 /// Runs the cases. Returns whether all passed.
@@ -66,12 +69,13 @@ pub(crate) fn conformance(arguments: &ConformanceArguments) -> Result<bool, Stri
                     if is_shown { difference.to_string() } else { difference.words }
                 }
             };
-            if case.is_quirk {
-                tally.quirk += 1;
-            } else {
-                tally.failed += 1;
-            }
-            let kind = if case.is_quirk { "quirk" } else { "failed" };
+            let is_meant = DIFFERENT.contains(&&*case.name);
+            let (kind, count) = match (is_meant, case.is_quirk) {
+                (true, _) => ("different", &mut tally.different),
+                (false, true) => ("quirk", &mut tally.quirk),
+                (false, false) => ("failed", &mut tally.failed),
+            };
+            *count += 1;
             println!("{kind} {}: {}: {words}", case.feature, case.name);
         }
     }
@@ -87,9 +91,9 @@ fn run(case: &Case, seed_count: u64) -> Outcome {
 }
 
 fn summary(tallies: &BTreeMap<String, Tally>) -> bool {
-    println!("{:20} passed / failed / quirk", "feature");
-    for (feature, Tally { passed, failed, quirk }) in tallies {
-        println!("{feature:20} {passed:6} / {failed:6} / {quirk:5}");
+    println!("{:20} passed / failed / quirk / different", "feature");
+    for (feature, Tally { passed, failed, quirk, different }) in tallies {
+        println!("{feature:20} {passed:6} / {failed:6} / {quirk:5} / {different:9}");
     }
     let sum = |count: fn(&Tally) -> usize| tallies.values().map(count).sum::<usize>();
     let failed = sum(|tally| tally.failed);

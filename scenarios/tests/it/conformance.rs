@@ -2,14 +2,11 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use floodmark_scenarios::conformance::{Case, Outcome, run_case, run_case_in_chaos};
+use floodmark_scenarios::conformance::{Case, DIFFERENT, Outcome, run_case, run_case_in_chaos};
 
 /// Operators that no pipeline can have yet. A case with one of them is not run; an operator that is
 /// here and can be built fails the test.
 const MISSING: &[&str] = &[];
-
-/// Cases that come out otherwise here, for a reason that `docs/flink-differences.md` gives.
-const DIFFERENT: &[&str] = &["union_idle_twice", "watermark_combine_mix_r05"];
 
 #[expect(clippy::disallowed_methods, reason = "the cases lie in the source tree")]
 #[expect(clippy::unwrap_used, reason = "a test may panic, also where it is helped")]
