@@ -166,7 +166,8 @@ impl<T: Data> Exchange<T> {
 impl<T: Data> Push<T> for Exchange<T> {
     fn push(&mut self, batch: Batch<T>) -> Result<(), Error> {
         self.partitioner.partition(batch, &mut self.open);
-        self.close_batches(self.batch_size);
+        // Half full is full enough: a batch that grew beyond its room would be moved.
+        self.close_batches(self.batch_size.div_ceil(2));
         Ok(())
     }
 }

@@ -53,6 +53,16 @@ fn windows_come_to_the_same_as_by_hand() {
 }
 
 #[test]
+fn windows_that_overlap_come_to_the_same_as_by_hand() {
+    check("w4");
+}
+
+#[test]
+fn sessions_come_to_the_same_as_by_hand() {
+    check("w5");
+}
+
+#[test]
 fn words_are_counted_as_by_hand() {
     check("w6");
 }
