@@ -21,15 +21,13 @@ pub struct Timers<N> {
     groups: Vec<Arc<BTreeSet<(Timestamp, N)>>>,
     /// The time of each group's earliest timer, and the group's position in `range`.
     heads: BTreeSet<(Timestamp, usize)>,
-    /// Whether processing goes on as if there were no timers, until another one is added.
-    is_disarmed: bool,
 }
 
 impl<N: Key> Timers<N> {
     /// Creates an empty set of timers.
     pub fn new(range: KeyGroupRange) -> Self {
         let groups = vec![Arc::default(); usize::from(range.len())];
-        Self { range, groups, heads: BTreeSet::new(), is_disarmed: false }
+        Self { range, groups, heads: BTreeSet::new() }
     }
 
     /// Creates the timers in those parts of `sections` that fall into `range`.
@@ -51,7 +49,6 @@ impl<N: Key> Timers<N> {
 
     /// Adds a timer. One that exists already is not added again. Returns whether it is new.
     pub fn register(&mut self, group: KeyGroup, time: Timestamp, owner: N) -> bool {
-        self.is_disarmed = false;
         self.change(group, |timers| timers.insert((time, owner)))
     }
 
@@ -80,21 +77,20 @@ impl<N: Key> Timers<N> {
 
     /// Returns the time of the earliest timer; `None` if there are no timers.
     pub fn earliest(&self) -> Option<Timestamp> {
-        let earliest = self.heads.first().map(|(time, _)| *time);
-        earliest.filter(|_| !self.is_disarmed)
+        self.heads.first().map(|(time, _)| *time)
     }
 
-    /// Goes on as if there were no timers, until another one is added.
+    /// Forgets when the timers of each group are due, until an earlier one is added to the group.
     #[doc(hidden)]
     pub fn disarm(&mut self) {
-        self.is_disarmed = true;
+        self.heads.clear();
     }
 
     /// Removes and returns the earliest timer that is due at `now`. Of several at one time, the one of
     /// the smallest key group comes first, and in a key group that of the smallest owner.
     pub fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, KeyGroup, N)> {
         let (time, position) = *self.heads.first()?;
-        if now < time || self.is_disarmed {
+        if now < time {
             return None;
         }
         let offset = u16::try_from(position).expect("there are at most 2^15 key groups");
