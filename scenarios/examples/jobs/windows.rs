@@ -187,7 +187,8 @@ pub(crate) struct Bid {
 
 fn bid(index: u64) -> Bid {
     let random = mix(index);
-    let (bidder, cents) = ((random >> 8) % 20, (random >> 16) % 50);
+    // Few prices, so that some bids are equal.
+    let (bidder, cents) = ((random >> 8) % 20, (random >> 16) % 8 * 10);
     Bid { place: random % 4, time_ms: time_of(index, 100), bidder, cents }
 }
 
