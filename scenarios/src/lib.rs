@@ -53,3 +53,8 @@ pub use story::{Story, StoryLine, fault_in_words};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The examples of the page for those who come from Flink, which need the simulator.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/coming-from-flink.md")]
+struct ComingFromFlinkPage;
