@@ -146,9 +146,9 @@ type Packet = (u64, i64, u64);
 
 fn packet(index: u64) -> Packet {
     let (link, time) = (index % 4, time_of(index, 50));
-    // In some seconds a link carries more.
-    let strange = mix(index / 20 * 4 + link) % 16;
-    let factor = if 12 < strange { strange - 10 } else { 1 };
+    // In a third of the seconds a link carries up to seven times as much.
+    let second = mix(index / 20 * 4 + link);
+    let factor = if (second >> 8).is_multiple_of(3) { 1 + second % 7 } else { 1 };
     (link, time, (100 + mix(index) % 100) * factor)
 }
 
