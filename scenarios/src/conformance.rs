@@ -9,8 +9,8 @@
 //! one before has gone through everything, so the log can say which step caused what. The format and
 //! the meaning of every operator are described in `conformance/flink/README.md`.
 //!
-//! The operators of a pipeline are built in a file per topic: [`stateless`], [`windows`],
-//! [`functions`], [`two_inputs`].
+//! The operators of a pipeline are built in a file per topic: `stateless`, `windows`,
+//! `functions`, `two_inputs`.
 
 mod case;
 mod compare;

@@ -43,7 +43,7 @@ pub trait Source: Clone + Send + Sync + 'static {
 pub trait SplitReader<S: Source>: Send {
     /// Returns the next records, never none of them; `None` at the end of the split. A source that knows
     /// when they happened gives them their timestamps; the others turn values into records with
-    /// [`Record::from`].
+    /// [`Record::from`](floodmark_model::Record).
     ///
     /// # Cancel safety
     ///
