@@ -31,7 +31,7 @@ fn main() {
             event_count,
             parallelism: 1,
             checkpoint_interval: Some(Duration::from_secs(1)),
-            batch_size: 256,
+            batch_size: 512,
         };
         let directory = tempfile::tempdir().expect("there is room for a directory");
         let measured = workload.measure(&options, directory.path(), allocations);
