@@ -131,6 +131,15 @@ proptest! {
     }
 }
 
+/// What nobody has given a time lies at the beginning of time, before which there is nothing to add.
+#[test]
+fn windows_that_share_panes_bear_records_without_a_time() {
+    let shape = Shape { slide: 1, slide_count: 3, offset: 0, bound: 0, emit_every: 1 };
+    let (rows, late) = run(&[(i64::MIN, 0, 5), (7, 0, 2)], &shape, true);
+    assert!(late.is_empty());
+    assert_eq!(rows.iter().filter(|(_, _, total)| *total == 2).count(), 3);
+}
+
 proptest! {
     /// A timestamp lies in its window, the window has its size and is aligned to the epoch.
     #[test]

@@ -97,7 +97,7 @@ impl<K: Key, A: Data> Windows<K, A> {
     pub fn find(&self, timestamp: Timestamp, size_ms: i64) -> Option<usize> {
         // The newest window gets most records.
         let contains = |(start, _): &(Timestamp, _)| {
-            start.0 <= timestamp.0 && timestamp.0.wrapping_sub(start.0) < size_ms
+            start.0 <= timestamp.0 && timestamp.0.saturating_sub(start.0) < size_ms
         };
         self.open.iter().rposition(contains)
     }
@@ -253,6 +253,14 @@ mod tests {
                 None
             ]
         );
+    }
+
+    #[test]
+    fn a_window_at_the_beginning_of_time_does_not_contain_everything() {
+        let mut windows = Windows::<u64, u64>::new(LAYOUT.range_of(0));
+        windows.open(Timestamp::MIN);
+        assert_eq!(windows.find(Timestamp::MIN, 10), Some(0));
+        assert_eq!(windows.find(Timestamp(7), 10), None);
     }
 
     #[test]

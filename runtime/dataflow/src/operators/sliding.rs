@@ -92,9 +92,15 @@ impl PaneLayout {
         Timestamp(pane.saturating_mul(self.slide_ms).saturating_add(self.origin_ms))
     }
 
+    /// Returns the first pane of the window whose last pane this is. Records that nobody has given a
+    /// time lie at the beginning of time, where there are no panes before.
+    fn first(self, last: i64) -> i64 {
+        last.saturating_sub(self.count - 1)
+    }
+
     /// Returns the window whose last pane this is.
     fn window(self, last: i64) -> Window {
-        Window { start: self.start(last - self.count + 1), end: self.start(last + 1) }
+        Window { start: self.start(self.first(last)), end: self.start(last.saturating_add(1)) }
     }
 
     /// Returns the last pane of the first window that has not fired at `fired`.
@@ -104,7 +110,7 @@ impl PaneLayout {
 
     /// Returns the first pane of the block of a pane.
     fn block(self, pane: i64) -> i64 {
-        pane - pane.rem_euclid(self.count)
+        pane.saturating_sub(pane.rem_euclid(self.count))
     }
 }
 
@@ -128,7 +134,7 @@ impl<K: Key, A: Data> Together<K, A> {
         self.parts.clear();
         self.rests.clear();
         let block = layout.block(last);
-        for pane in (last - layout.count + 1..block).rev() {
+        for pane in (layout.first(last)..block).rev() {
             let mut rests = Vec::new();
             for (key, value) in
                 panes.find_open(layout.start(pane)).into_iter().flat_map(Table::iter)
@@ -234,7 +240,7 @@ where
             self.fire(last, watermark, out)?;
             let opened = self.opened.as_mut().expect("it is open");
             opened.panes.on_fired(layout.window(last).max_timestamp());
-            let retired = last - layout.count + 1;
+            let retired = layout.first(last);
             opened.together.retire(retired, opened.panes.find_open(layout.start(retired)));
             if first == retired {
                 opened.panes.close_first();
@@ -255,7 +261,8 @@ where
         let Self { accumulate, opened, panes: layout, .. } = self;
         let opened = opened.as_mut().expect("an operator is opened before it is used");
         let Opened { panes, together, watch, .. } = opened;
-        let continues = together.last == Some(last - 1) && layout.block(last) != last;
+        let continues = together.last.is_some_and(|before| before + 1 == last);
+        let continues = continues && layout.block(last) != last;
         if continues {
             together.extend(last, *layout, panes, accumulate);
         } else {
@@ -307,7 +314,7 @@ impl<K: Key, A: Data> Opened<K, A> {
         let fired = self.panes.fired(place.group).max(self.watermark);
         for last in pane..pane + layout.count {
             let window = layout.window(last);
-            let mut others = (last - layout.count + 1..=last).filter(|other| *other != pane);
+            let mut others = (layout.first(last)..=last).filter(|other| *other != pane);
             let is_new = !others.any(|other| {
                 let other = self.panes.find_open(layout.start(other));
                 other.is_some_and(|table| table.get(table.place_of(key), key).is_some())
