@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use floodmark_dataflow::{Head, Source, SourceHead};
+use floodmark_dataflow::{EndedInputs, Head, Source, SourceHead};
 use floodmark_model::{CheckpointConfig, ClusterConfig, KEY_GROUP_COUNT_MAX, RestartStrategy};
 use floodmark_state::Data;
 
@@ -25,6 +25,7 @@ pub struct Environment {
     key_group_count: u16,
     batch_size: usize,
     chains_exchanges: bool,
+    ended_inputs: EndedInputs,
     draft: SharedDraft,
 }
 
@@ -74,6 +75,7 @@ impl Environment {
             key_group_count: 128,
             batch_size: 512,
             chains_exchanges: true,
+            ended_inputs: EndedInputs::default(),
             draft: SharedDraft::default(),
         }
     }
@@ -105,6 +107,23 @@ impl Environment {
     #[must_use]
     pub fn chain_exchanges(self, chains_exchanges: bool) -> Self {
         Self { chains_exchanges, ..self }
+    }
+
+    /// Sets what an input that has ended means for event time while the others are idle. Unless it is
+    /// set, nothing: no record is late because another input has ended. Flink's rule is
+    /// [`EndedInputs::PushOn`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use floodmark::{EndedInputs, Environment};
+    ///
+    /// let env = Environment::new().ended_inputs(EndedInputs::PushOn);
+    /// # let _ = env;
+    /// ```
+    #[must_use]
+    pub fn ended_inputs(self, ended_inputs: EndedInputs) -> Self {
+        Self { ended_inputs, ..self }
     }
 
     /// Turns checkpoints on.
@@ -179,7 +198,7 @@ impl Environment {
     ///
     /// When options contradict each other, or operators cannot be told apart.
     pub fn build(&self, name: &str) -> Result<Job, Error> {
-        let Self { parallelism, key_group_count, batch_size, chains_exchanges, .. } = *self;
+        let Self { parallelism, key_group_count, batch_size, .. } = *self;
         check_bounds("parallelism", u64::from(parallelism), u64::from(u16::MAX))?;
         let key_group_max = u64::from(KEY_GROUP_COUNT_MAX);
         check_bounds("key_groups", u64::from(key_group_count), key_group_max)?;
@@ -198,7 +217,8 @@ impl Environment {
             key_group_count,
             batch_size,
             needs_uids: self.options.checkpoints.is_some(),
-            chains_exchanges,
+            chains_exchanges: self.chains_exchanges,
+            ended_inputs: self.ended_inputs,
         })?;
         Ok(Job::new(plan, options))
     }

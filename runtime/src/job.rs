@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use floodmark_dataflow::Program;
+use floodmark_dataflow::{EndedInputs, Program};
 use floodmark_model::{CheckpointConfig, ClusterConfig, JobGraph, RestartStrategy};
 
 use crate::plan::Plan;
@@ -36,6 +36,11 @@ impl Job {
     /// Returns the directory under which checkpoints are kept.
     pub fn storage(&self) -> &str {
         &self.options.storage
+    }
+
+    /// Returns what an input that has ended means for event time while the others are idle.
+    pub fn ended_inputs(&self) -> EndedInputs {
+        self.plan.ended_inputs()
     }
 
     /// Returns the slots that the job needs: subtasks of different vertices share one.

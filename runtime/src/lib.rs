@@ -56,7 +56,8 @@ pub use environment::Environment;
 pub use error::{Error, ErrorKind};
 pub use floodmark_coordinator::JobStatus;
 pub use floodmark_dataflow::{
-    BoxError, OutputTag, SinkContext, Source, SplitReader, TransactionId, TwoPhaseCommit, Work,
+    BoxError, EndedInputs, OutputTag, SinkContext, Source, SplitReader, TransactionId,
+    TwoPhaseCommit, Work,
     operators::{
         Aggregate, AggregatingRef, AggregatingState, Assigner, AtEnd, BroadcastProcess,
         BroadcastRead, BroadcastWrite, CoProcess, Context, ContinuousEventTimeTrigger,

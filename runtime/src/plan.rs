@@ -13,8 +13,9 @@ use std::{
 };
 
 use floodmark_dataflow::{
-    Chained, ChannelSender, Exchange as ExchangeStage, GateHead, Head, InputEnd, Output, OutputEnd,
-    OutputTag, Partitioner, Program, Push, Rebalance, SideOutputs, Wiring, local_channel,
+    Chained, ChannelSender, EndedInputs, Exchange as ExchangeStage, GateHead, Head, InputEnd,
+    Output, OutputEnd, OutputTag, Partitioner, Program, Push, Rebalance, SideOutputs, Wiring,
+    local_channel,
     operators::{Mark, Sided},
 };
 use floodmark_model::{
@@ -148,7 +149,8 @@ where
         assembly: &mut Assembly<'_>,
     ) -> Box<dyn Head> {
         let chain = (self.build)(node, assembly);
-        Box::new(GateHead::new(&assembly.machine, assembly.attempt, inputs, chain))
+        let head = GateHead::new(&assembly.machine, assembly.attempt, inputs, chain);
+        Box::new(head.with_ended_inputs(assembly.plan.ended_inputs))
     }
 
     fn local_channel(&self) -> (OutputEnd, InputEnd) {
@@ -204,7 +206,7 @@ where
         let input_of = inputs.iter().map(input_of).collect();
         let chain = (self.build)(node, assembly);
         let head = GateHead::new(&assembly.machine, assembly.attempt, inputs, chain);
-        Box::new(head.with_inputs(input_of))
+        Box::new(head.with_inputs(input_of).with_ended_inputs(assembly.plan.ended_inputs))
     }
 
     fn local_channel(&self) -> (OutputEnd, InputEnd) {
@@ -336,6 +338,7 @@ impl Draft {
             routes: layout.routes,
             graph: layout.graph,
             batch_size: shape.batch_size,
+            ended_inputs: shape.ended_inputs,
         })
     }
 }
@@ -349,6 +352,7 @@ pub(crate) struct Shape {
     pub(crate) needs_uids: bool,
     /// Whether an exchange between two single subtasks is left out.
     pub(crate) chains_exchanges: bool,
+    pub(crate) ended_inputs: EndedInputs,
 }
 
 /// Leaves out the exchanges from one subtask to one subtask: there is nothing to exchange.
@@ -499,6 +503,13 @@ pub(crate) struct Plan {
     routes: Vec<Route>,
     graph: JobGraph,
     batch_size: usize,
+    ended_inputs: EndedInputs,
+}
+
+impl Plan {
+    pub(crate) fn ended_inputs(&self) -> EndedInputs {
+        self.ended_inputs
+    }
 }
 
 impl Program for Plan {

@@ -7,9 +7,9 @@ use floodmark_dataflow::{
     operators::{
         Accumulate, Aggregate, AggregateWith, Assigner, AtEnd, Buffered, CountEvictor,
         CountTrigger, EmitResult, Evicted, Evictor, Finish, FoldWith, Incremental, KeyOf,
-        ProcessResult, PurgingTrigger, ReduceWith, SharedEvictor, SlidingOperator, Trigger, Values,
-        Window, WindowContext, WindowFunction, WindowOperator, WindowOptions, WindowProcess,
-        WindowingOperator, WindowingOptions,
+        ProcessResult, PurgingTrigger, ReduceWith, SessionOperator, SharedEvictor, SlidingOperator,
+        Trigger, Values, Window, WindowContext, WindowFunction, WindowOperator, WindowOptions,
+        WindowProcess, WindowingOperator, WindowingOptions,
     },
 };
 use floodmark_state::{Data, Key};
@@ -327,6 +327,16 @@ impl<K: Key, T: Data, G: Trigger<T>> WindowedStream<K, T, G> {
             let results = keyed.stream.then(name, Identity::Needed, move |uid, layout| {
                 let key_of = KeyOf::new(layout, key_of.clone());
                 SlidingOperator::new(uid, windows, late_to, key_of, make())
+            });
+            return placed(results, parallelism);
+        }
+        let gap = self.assigner.as_gap().filter(|_| is_plain && self.allowed_lateness.is_zero());
+        if let Some(gap) = gap {
+            let Self { keyed, late_to, parallelism, .. } = self;
+            let key_of = key_function(keyed.key_of);
+            let results = keyed.stream.then(name, Identity::Needed, move |uid, layout| {
+                let key_of = KeyOf::new(layout, key_of.clone());
+                SessionOperator::new(uid, gap, late_to, key_of, make())
             });
             return placed(results, parallelism);
         }

@@ -200,13 +200,13 @@ impl<T> From<Sliding> for Assigner<T> {
 
 impl<T> From<Session> for Assigner<T> {
     fn from(Session { domain, gap }: Session) -> Self {
-        Self::session(domain, move |_| gap)
+        Self::session(domain, gap)
     }
 }
 
 impl<T: 'static> From<DynamicSession<T>> for Assigner<T> {
     fn from(DynamicSession { domain, gap, .. }: DynamicSession<T>) -> Self {
-        Self::session(domain, move |value| gap(value))
+        Self::dynamic_session(domain, move |value| gap(value))
     }
 }
 

@@ -34,7 +34,7 @@ pub use watermarks::Watermarks;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use floodmark::{JobGraph, RuntimeEvent, SectionDigest, SubtaskId};
+use floodmark::{Job, JobGraph, RuntimeEvent, SectionDigest, SubtaskId};
 use floodmark_sim::Incident;
 
 /// A law about what happens during a run.
@@ -77,14 +77,15 @@ pub trait Check: Send {
 }
 
 /// Returns all checks that listen, fresh.
-pub fn all(job: &JobGraph) -> Vec<Box<dyn Check>> {
+pub fn all(job: &Job) -> Vec<Box<dyn Check>> {
+    let (ended_inputs, job) = (job.ended_inputs(), job.graph());
     let names = Names::new(job);
     vec![
         Box::new(Fencing::default()),
         Box::new(ConsistentCut::new(names.clone())),
         // Lost state and a lost watermark mostly come together; the state is the cause.
         Box::new(Restore::new(names.clone())),
-        Box::new(Watermarks::new(job, names.clone())),
+        Box::new(Watermarks::new(job, names.clone()).ended_inputs(ended_inputs)),
         Box::new(Timers::new(names.clone())),
         Box::new(TwoPhase::new(names.clone())),
         Box::new(KeyGroups::new(job, names.clone())),

@@ -167,7 +167,7 @@ struct Watch {
 impl Watch {
     fn new(job: &Job, probes: &'static [Probe]) -> Self {
         Self {
-            checks: checks::all(job.graph()),
+            checks: checks::all(&job),
             probes,
             progress: Progress::new(job.graph()),
             counts: Counts::default(),

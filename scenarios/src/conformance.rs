@@ -26,7 +26,8 @@ mod two_inputs;
 mod windows;
 
 pub use case::{Case, CaseError};
-pub use execute::{Difference, Outcome, run_case, run_case_in_chaos};
+pub use execute::{Difference, Outcome, depends_on_interleaving, run_case, run_case_in_chaos};
 
-/// The cases that come out otherwise here, for a reason that `docs/flink-differences.md` gives.
+/// The cases that come out otherwise unless a job asks for Flink's rule about inputs that have ended,
+/// for a reason that `docs/flink-differences.md` gives.
 pub const DIFFERENT: &[&str] = &["union_idle_twice", "watermark_combine_mix_r05"];

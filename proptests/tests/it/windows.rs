@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use floodmark::{
-    Aggregate, Environment, EventTimeTrigger, OutputTag, Sliding, WatermarkStrategy, Window,
+    Aggregate, Environment, EventTimeTrigger, KeyedStream, OutputTag, Session, Sliding, Stream,
+    WatermarkStrategy, Window,
 };
 use floodmark_model::Timestamp;
 use proptest::prelude::*;
@@ -71,31 +72,60 @@ const LATE: OutputTag<Reading> = OutputTag::new("late");
 /// Runs a job on this machine that adds up readings by key and sliding window, by panes that windows
 /// share or window by window.
 fn run(readings: &[Reading], shape: &Shape, shares: bool) -> Results {
+    let windows = Sliding::event_time(millis(shape.slide * shape.slide_count), millis(shape.slide));
+    let windows = windows.offset(millis(shape.offset));
+    let (mut rows, late) = run_job(readings, shape, |readings| {
+        let windowed = readings.window(windows).late_to(LATE);
+        if shares {
+            windowed.aggregate(Total::<true>)
+        } else {
+            windowed.trigger(EventTimeTrigger).aggregate(Total::<false>)
+        }
+    });
+    rows.sort_by_key(|(key, window, _)| (*window, *key));
+    (rows, late)
+}
+
+/// As [`run`], with the sessions of each key, whose numbers are put together in a way that depends on
+/// their order; by the operator for sessions or by that for windows of any kind.
+fn run_sessions(readings: &[Reading], shape: &Shape, is_special: bool) -> Results {
+    run_job(readings, shape, |readings| {
+        let windowed = readings.window(Session::event_time(millis(shape.slide))).late_to(LATE);
+        let put_together = |(time, key, left): Reading, (_, _, right): Reading| {
+            (time, key, left.wrapping_mul(31).wrapping_add(right))
+        };
+        let sessions = if is_special {
+            windowed.reduce(put_together)
+        } else {
+            windowed.trigger(EventTimeTrigger).reduce(put_together)
+        };
+        sessions.map(|(key, window, (_, _, number))| (key, window, number))
+    })
+}
+
+/// Runs a job on this machine, and returns its rows in their order.
+fn run_job(
+    readings: &[Reading],
+    shape: &Shape,
+    job: impl FnOnce(KeyedStream<u8, Reading>) -> Stream<(u8, Window, i64)>,
+) -> Results {
     let env = Environment::new();
     let strategy = WatermarkStrategy::bounded_out_of_orderness(millis(shape.bound));
-    let windows = Sliding::event_time(millis(shape.slide * shape.slide_count), millis(shape.slide));
-    let windowed = env
+    let readings = env
         .from_vec("readings", readings.to_vec())
         .watermarks(
             strategy.emit_every(shape.emit_every).timestamps(|(time, _, _): &Reading| *time),
         )
-        .key_by(|(_, key, _)| *key)
-        .window(windows.offset(millis(shape.offset)))
-        .late_to(LATE);
-    let totals = if shares {
-        windowed.aggregate(Total::<true>)
-    } else {
-        windowed.trigger(EventTimeTrigger).aggregate(Total::<false>)
-    };
-    let (late, totals) = (totals.side_output(LATE).collect("late"), totals.collect("totals"));
+        .key_by(|(_, key, _)| *key);
+    let totals = job(readings);
+    let late = totals.side_output(LATE).collect("late");
+    let totals = totals.collect("totals");
     let threads =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let threads = threads.expect("the system has threads to give");
     let run = async { env.execute("totals").await?.wait().await };
     threads.block_on(run).expect("the job ends well");
-    let mut rows = totals.values();
-    rows.sort_by_key(|(key, window, _)| (*window, *key));
-    (rows, late.values())
+    (totals.values(), late.values())
 }
 
 proptest! {
@@ -108,6 +138,48 @@ proptest! {
         shape in shapes(),
     ) {
         prop_assert_eq!(run(&readings, &shape, true), run(&readings, &shape, false));
+    }
+
+    /// Sessions are the same from the operator that is made for them: row by row in the order of each
+    /// key, and the same is late.
+    #[test]
+    fn sessions_of_their_own_operator_are_those_of_the_general_one(
+        readings in prop::collection::vec((-100_i64..400, 0_u8..4, -9_i64..9), 0..60),
+        shape in shapes(),
+    ) {
+        let by_key = |(mut rows, late): Results| {
+            rows.sort_by_key(|(key, ..)| *key);
+            (rows, late)
+        };
+        let special = by_key(run_sessions(&readings, &shape, true));
+        prop_assert_eq!(special, by_key(run_sessions(&readings, &shape, false)));
+    }
+
+    /// Sessions are runs of readings less than the gap apart, or as much, when nothing is late.
+    #[test]
+    fn a_session_lasts_until_nothing_comes_for_the_gap(
+        mut readings in prop::collection::vec((-100_i64..400, 0_u8..4, -9_i64..9), 0..60),
+        shape in shapes(),
+    ) {
+        readings.sort_unstable_by_key(|(time, key, _)| (*key, *time));
+        let sessions = readings.chunk_by(|before, after| {
+            before.1 == after.1 && after.0 - before.0 <= shape.slide
+        });
+        let expected: Vec<_> = sessions
+            .map(|session| {
+                let (first, last) = (session[0], session[session.len() - 1]);
+                (first.1, first.0, last.0 + shape.slide)
+            })
+            .collect();
+        readings.sort_by_key(|(time, ..)| *time);
+        let patient = Shape { bound: 1_000, ..shape };
+        let (rows, late) = run_sessions(&readings, &patient, true);
+        prop_assert!(rows.is_sorted_by_key(|(_, window, _)| window.end));
+        let mut rows: Vec<_> =
+            rows.iter().map(|(key, window, _)| (*key, window.start.0, window.end.0)).collect();
+        rows.sort_unstable();
+        prop_assert_eq!(rows, expected);
+        prop_assert_eq!(late, []);
     }
 
     /// Windows are what the definition says, when nothing is late.

@@ -10,7 +10,7 @@ use floodmark_platform::Machine;
 use floodmark_state::{Data, Snapshot};
 
 use crate::{
-    ChannelReceiver, Error, Gate, InputEnd, Push, Stage,
+    ChannelReceiver, EndedInputs, Error, Gate, InputEnd, Push, Stage,
     chain::{Commit, OpenContext},
 };
 
@@ -61,6 +61,11 @@ pub trait Head: Send {
         vec![0; self.channels().len()]
     }
 
+    /// Returns what an input that has ended means for event time.
+    fn ended_inputs(&self) -> EndedInputs {
+        EndedInputs::default()
+    }
+
     /// Returns per channel the records delivered since the attempt began.
     fn received(&self) -> Vec<(ChannelId, u64)>;
 
@@ -93,6 +98,7 @@ pub struct GateHead<T> {
     gate: Gate<T>,
     channels: Vec<ChannelId>,
     inputs: Vec<usize>,
+    ended_inputs: EndedInputs,
     chain: Box<dyn Push<T>>,
 }
 
@@ -109,7 +115,13 @@ impl<T: Data> GateHead<T> {
         let receivers = inputs
             .into_iter()
             .map(|(channel, end)| ChannelReceiver::new(machine.clone(), attempt, channel, end));
-        Self { gate: Gate::new(receivers.collect()), channels, inputs: one, chain }
+        Self {
+            gate: Gate::new(receivers.collect()),
+            channels,
+            inputs: one,
+            ended_inputs: EndedInputs::default(),
+            chain,
+        }
     }
 
     /// Says to which input each channel belongs. Inputs count from 0.
@@ -117,6 +129,12 @@ impl<T: Data> GateHead<T> {
     pub fn with_inputs(self, inputs: Vec<usize>) -> Self {
         assert_eq!(inputs.len(), self.channels.len(), "every channel belongs to an input");
         Self { inputs, ..self }
+    }
+
+    /// Says what an input that has ended means for event time.
+    #[must_use]
+    pub fn with_ended_inputs(self, ended_inputs: EndedInputs) -> Self {
+        Self { ended_inputs, ..self }
     }
 }
 
@@ -170,6 +188,10 @@ impl<T: Data> Head for GateHead<T> {
 
     fn inputs(&self) -> Vec<usize> {
         self.inputs.clone()
+    }
+
+    fn ended_inputs(&self) -> EndedInputs {
+        self.ended_inputs
     }
 
     fn received(&self) -> Vec<(ChannelId, u64)> {

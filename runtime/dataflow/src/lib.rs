@@ -51,4 +51,4 @@ pub use program::{Program, Wiring};
 pub use source::{Source, SourceHead, SplitReader};
 pub use subtask::{Command, News, Report, Subtask, SubtaskOptions};
 pub use transaction::{SinkContext, TransactionId, TransactionSink, TwoPhaseCommit, Work};
-pub use watermark::{WatermarkFloor, WatermarkMerge};
+pub use watermark::{EndedInputs, WatermarkFloor, WatermarkMerge};

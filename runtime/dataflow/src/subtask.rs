@@ -707,7 +707,8 @@ fn restore_watermarks(
     head: &dyn Head,
     restored: &mut RestoredState,
 ) -> Result<WatermarkMerge, Error> {
-    let mut watermarks = WatermarkMerge::of_inputs(&head.channels(), head.inputs());
+    let mut watermarks = WatermarkMerge::of_inputs(&head.channels(), head.inputs())
+        .ended_inputs(head.ended_inputs());
     let gate = restored.take_value::<(Timestamp, Vec<WatermarkFloor>)>(GATE, "watermarks")?;
     let inputs = restored.take_value::<Vec<Timestamp>>(GATE, "inputs")?;
     if let Some((merged, floors)) = gate {

@@ -1,7 +1,7 @@
 //! The event time of a subtask: the minimum over its channels, and over its inputs.
 //!
-//! The rules are Flink's, but for the end of time. The channels of one input are merged first; a
-//! subtask with two inputs then takes the lesser of both.
+//! The rules are Flink's, but for the end of time, where they are on request ([`EndedInputs`]). The
+//! channels of one input are merged first; a subtask with two inputs then takes the lesser of both.
 //!
 //! # Invariants
 //!
@@ -12,8 +12,9 @@
 //!   caught up. An *input* that comes back is waited for at once.
 //! - When the last active channel falls silent that held its input back, the input goes on to what the
 //!   furthest of the idle ones had promised: nobody is left to wait for. The same holds for inputs.
-//! - A channel that has ended neither holds anything back nor pushes it on: the end of one is no reason
-//!   to take what the idle ones will bring for late. Only when all have ended is it the end of time.
+//! - A channel that has ended neither holds anything back nor, unless [`EndedInputs::PushOn`] is
+//!   asked for, pushes it on: the end of one is no reason to take what the idle ones will bring for
+//!   late. Only when all have ended is it the end of time.
 //! - What a channel promised before a restore, it promised: restored watermarks are floors.
 //!
 //! # Sources
@@ -38,6 +39,18 @@ pub struct WatermarkFloor {
     pub is_idle: bool,
 }
 
+/// What an input that has ended means for event time, as long as others have not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EndedInputs {
+    /// Nothing. If all others are idle, event time waits for them: what they bring when they wake up
+    /// is on time.
+    #[default]
+    LeaveOut,
+    /// It promises the end of time, as any other watermark does, which is Flink's rule. If all others
+    /// are idle, event time jumps to its end, and what they bring later is late.
+    PushOn,
+}
+
 /// Merges the watermarks of several channels.
 #[derive(Clone, Debug)]
 pub struct WatermarkMerge {
@@ -51,6 +64,7 @@ pub struct WatermarkMerge {
     is_idle: bool,
     /// What was not told yet.
     news: VecDeque<Progress>,
+    ended_inputs: EndedInputs,
 }
 
 /// What is promised on one of several lanes that are merged.
@@ -58,6 +72,8 @@ pub struct WatermarkMerge {
 struct Lane {
     watermark: Timestamp,
     is_idle: bool,
+    /// Whether its end is no promise.
+    is_left_out_at_end: bool,
 }
 
 /// What a change of one channel means for the subtask.
@@ -75,12 +91,8 @@ pub(crate) enum Progress {
 }
 
 impl Lane {
-    fn of(floor: &WatermarkFloor) -> Self {
-        Self { watermark: floor.watermark, is_idle: floor.is_idle }
-    }
-
     fn has_ended(self) -> bool {
-        self.watermark == Timestamp::MAX
+        self.is_left_out_at_end && self.watermark == Timestamp::MAX
     }
 
     /// Returns whether others wait for it.
@@ -125,9 +137,20 @@ impl WatermarkMerge {
             |&channel| WatermarkFloor { channel, watermark: Timestamp::MIN, is_idle: false };
         let channels = channels.iter().map(unknown).collect();
         let input_count = input_of.iter().max().map_or(1, |last| last + 1);
-        let inputs = vec![Lane { watermark: Timestamp::MIN, is_idle: false }; input_count];
+        let unknown = Lane { watermark: Timestamp::MIN, is_idle: false, is_left_out_at_end: true };
+        let inputs = vec![unknown; input_count];
         let (merged, is_idle, news) = (Timestamp::MIN, false, VecDeque::new());
-        Self { channels, input_of, inputs, merged, is_idle, news }
+        let ended_inputs = EndedInputs::default();
+        Self { channels, input_of, inputs, merged, is_idle, news, ended_inputs }
+    }
+
+    /// Sets what an input that has ended means for event time.
+    #[must_use]
+    pub fn ended_inputs(mut self, ended_inputs: EndedInputs) -> Self {
+        for input in &mut self.inputs {
+            input.is_left_out_at_end = ended_inputs == EndedInputs::LeaveOut;
+        }
+        Self { ended_inputs, ..self }
     }
 
     /// Sets the floors of those channels that were restored, and with them the merged watermark and
@@ -151,7 +174,8 @@ impl WatermarkMerge {
         for input in 0..self.inputs.len() {
             let watermark = inputs.and_then(|inputs| inputs.get(input).copied());
             let is_idle = are_silent(self.lanes(input));
-            self.inputs[input] = Lane { watermark: watermark.unwrap_or(self.merged), is_idle };
+            let watermark = watermark.unwrap_or(self.merged);
+            self.inputs[input] = Lane { watermark, is_idle, ..self.inputs[input] };
         }
         self.is_idle = are_silent(self.inputs.iter().copied());
     }
@@ -175,11 +199,11 @@ impl WatermarkMerge {
     /// Records a promise on the channel at `index`, which is therefore not idle. Returns whether the
     /// channel's promise grew.
     pub fn on_watermark(&mut self, index: usize, watermark: Timestamp) -> bool {
+        let before = self.lane(&self.channels[index]);
         let channel = &mut self.channels[index];
-        let before = Lane::of(channel);
         channel.is_idle = false;
         channel.watermark = channel.watermark.max(watermark);
-        let (has_grown, after) = (before.watermark < watermark, Lane::of(channel));
+        let (has_grown, after) = (before.watermark < watermark, self.lane(&self.channels[index]));
         let input = self.input_of[index];
         if has_grown && after.has_ended() && are_silent(self.lanes(input)) {
             // Who ends is silent from then on.
@@ -205,7 +229,7 @@ impl WatermarkMerge {
         if std::mem::replace(&mut channel.is_idle, true) {
             return;
         }
-        let before = Lane { is_idle: false, ..Lane::of(channel) };
+        let before = Lane { is_idle: false, ..self.lane(&self.channels[index]) };
         let input = self.input_of[index];
         if are_silent(self.lanes(input)) {
             self.silence(input, before);
@@ -230,9 +254,15 @@ impl WatermarkMerge {
         input.watermark = input.watermark.max(watermark.unwrap_or(Timestamp::MIN));
     }
 
+    fn lane(&self, floor: &WatermarkFloor) -> Lane {
+        let WatermarkFloor { watermark, is_idle, .. } = *floor;
+        let is_left_out_at_end = self.ended_inputs == EndedInputs::LeaveOut;
+        Lane { watermark, is_idle, is_left_out_at_end }
+    }
+
     fn lanes(&self, input: usize) -> impl Iterator<Item = Lane> + Clone {
         let channels = self.channels.iter().zip(&self.input_of);
-        channels.filter(move |(_, of)| **of == input).map(|(channel, _)| Lane::of(channel))
+        channels.filter(move |(_, of)| **of == input).map(|(channel, _)| self.lane(channel))
     }
 
     /// Merges the inputs, and notes what has changed.
@@ -359,6 +389,16 @@ mod tests {
         assert_eq!(merge.advance(), Progress::Advanced(Timestamp(11)));
         merge.on_watermark(1, Timestamp::MAX);
         assert_eq!(merge.advance(), Progress::Advanced(Timestamp::MAX), "all have ended");
+    }
+
+    #[test]
+    fn a_channel_that_has_ended_pushes_event_time_on_where_that_is_asked_for() {
+        let mut merge = merge(2).ended_inputs(EndedInputs::PushOn);
+        assert_eq!(advance(&mut merge, 1, 10), None);
+        merge.on_idle(1);
+        merge.on_watermark(0, Timestamp::MAX);
+        assert_eq!(merge.advance(), Progress::Advanced(Timestamp::MAX));
+        assert_eq!(merge.advance(), Progress::None, "who has ended is not idle");
     }
 
     #[test]

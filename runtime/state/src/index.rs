@@ -18,12 +18,13 @@ const SLOT_COUNT_MIN: usize = 16;
 
 /// The part of a hash that the index looks at. Key groups follow from the other half, so all values
 /// of it occur in each of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fragment(u32);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fragment(pub u32);
 
 impl Fragment {
+    /// Returns the part of a hash.
     #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
-    pub(crate) fn of(hash: u64) -> Self {
+    pub fn of(hash: u64) -> Self {
         Self(hash as u32)
     }
 }
@@ -55,7 +56,11 @@ impl Index {
 
     /// Returns the entry with this fragment that `is_it` accepts.
     #[inline]
-    pub(crate) fn find(&self, fragment: Fragment, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(
+        &self,
+        fragment: Fragment,
+        mut is_it: impl FnMut(u32) -> bool,
+    ) -> Option<u32> {
         let mask = self.slots.len() - 1;
         let mut position = self.home(fragment);
         loop {

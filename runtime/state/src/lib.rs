@@ -17,6 +17,7 @@ mod timers;
 mod windows;
 
 pub use copy_shelf::{Copy, CopyShelf};
+pub use index::Fragment;
 pub use keyed::KeyedStore;
 pub use snapshot::{FrozenSection, RestoredState, Snapshot, StateError, freeze_value};
 pub use states::{

@@ -5,6 +5,7 @@ use std::{any::type_name, iter::zip};
 use floodmark_model::{KeyGroup, KeyGroupRange, KeyPlace};
 use floodmark_wire::{KeyGroupBytes, Section, codec, key_hash};
 use serde::Serialize;
+use smallvec::SmallVec;
 
 use crate::{
     Data, FrozenSection, Key, StateError,
@@ -136,14 +137,45 @@ impl<K: Key, V: Data> Table<K, V> {
     /// Removes and returns the value of `key`.
     pub fn remove(&mut self, place: KeyPlace, key: &K) -> Option<V> {
         let number = self.find(place, key)?;
+        Some(self.remove_number(Fragment::of(place.hash), number).1)
+    }
+
+    fn remove_number(&mut self, fragment: Fragment, number: usize) -> (K, V) {
         let last = self.entries.len() - 1;
         let entry = |number| u32::try_from(number).expect("it is in the index");
-        self.index.remove(Fragment::of(place.hash), entry(number));
+        self.index.remove(fragment, entry(number));
         if number != last {
             let moved = Fragment::of(key_hash(&self.entries.get(last).0));
             self.index.renumber(moved, entry(last), entry(number));
         }
-        Some(self.entries.swap_remove(number).1)
+        self.entries.swap_remove(number)
+    }
+
+    /// Hands the values of all keys whose hashes have this part to `visit`, and removes those for which
+    /// it returns false. For those who remember keys by their hashes: mostly there is one such key.
+    #[inline]
+    pub fn retain_at(&mut self, part: Fragment, mut visit: impl FnMut(&K, &mut V) -> bool) {
+        let mut numbers = SmallVec::<[u32; 2]>::new();
+        self.index.find(part, |number| {
+            numbers.push(number);
+            false
+        });
+        // A removal moves the last entry; from the last to the first, that one has been visited.
+        numbers.sort_unstable();
+        while let Some(number) = numbers.pop() {
+            let (key, value) = self.entries.get_mut(number as usize);
+            if !visit(key, value) {
+                self.remove_number(part, number as usize);
+            }
+        }
+    }
+
+    /// Hands every value to `visit` for change, with the part of its key's hash.
+    pub fn for_each_mut(&mut self, mut visit: impl FnMut(Fragment, &mut V)) {
+        for number in 0..self.entries.len() {
+            let (key, value) = self.entries.get_mut(number);
+            visit(Fragment::of(key_hash(key)), value);
+        }
     }
 
     /// Returns all values with their keys, in their order.
@@ -281,6 +313,32 @@ mod tests {
         }
         assert!(restored.iter().eq(table.iter()));
         assert_eq!(table.drain().map(|(key, _)| key).collect::<Vec<_>>(), [9, 2, 8, 1]);
+    }
+
+    #[test]
+    fn what_is_remembered_by_hash_is_found_among_others_and_can_go() {
+        let mut table = Table::new(LAYOUT.range_of(0));
+        (0..400_000_u64).for_each(|key| insert(&mut table, key, key));
+        let mut keys: Vec<_> =
+            (0..400_000_u64).map(|key| (Fragment::of(key_hash(&key)), key)).collect();
+        keys.sort_unstable();
+        let mut pairs = keys.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+        let pair = pairs.next().expect("some of so many share a part of their hashes");
+        let ((part, first), (_, second)) = (pair[0], pair[1]);
+        let mut seen = Vec::new();
+        table.retain_at(part, |key, value| {
+            seen.push(*key);
+            *value += 1;
+            *key == second
+        });
+        seen.sort_unstable();
+        assert_eq!(seen, [first, second]);
+        assert_eq!(table.get(place(&first), &first), None);
+        assert_eq!(table.get(place(&second), &second), Some(&(second + 1)));
+        let moved = 399_999;
+        assert_eq!(table.get(place(&moved), &moved), Some(&moved));
+        table.retain_at(part, |_, _| false);
+        assert_eq!(table.entry_count(), 399_998);
     }
 
     #[test]

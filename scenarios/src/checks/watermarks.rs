@@ -19,8 +19,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use floodmark::{
-    Attempt, ChannelId, CheckpointId, EdgeId, Exchange, JobGraph, RuntimeEvent, SubtaskId,
-    Timestamp,
+    Attempt, ChannelId, CheckpointId, EdgeId, EndedInputs, Exchange, JobGraph, RuntimeEvent,
+    SubtaskId, Timestamp,
 };
 
 use super::{Check, Names};
@@ -43,6 +43,7 @@ pub struct Watermarks {
     opened: BTreeMap<SubtaskId, (Attempt, Vec<(String, Timestamp)>)>,
     /// The attempt that is over although event time is not, because the job is to stop.
     stopping: Option<Attempt>,
+    ended_inputs: EndedInputs,
 }
 
 /// How far a lane has come, and whether it is idle.
@@ -125,7 +126,14 @@ impl Watermarks {
             snapshots: BTreeMap::new(),
             opened: BTreeMap::new(),
             stopping: None,
+            ended_inputs: EndedInputs::LeaveOut,
         }
+    }
+
+    /// Sets what the job takes the end of an input for.
+    #[must_use]
+    pub fn ended_inputs(self, ended_inputs: EndedInputs) -> Self {
+        Self { ended_inputs, ..self }
     }
 
     fn new_state(&self, attempt: Attempt, subtask: SubtaskId) -> State {
@@ -143,7 +151,7 @@ impl Watermarks {
             attempt,
             watermark: Timestamp::MIN,
             channels: channels.collect(),
-            merging: Merging::default(),
+            merging: Merging::new(self.ended_inputs),
             sent: BTreeMap::new(),
             splits: None,
             ended: BTreeSet::new(),

@@ -1,17 +1,24 @@
 //! Runs a case on a simulated cluster.
 
-use std::{collections::BTreeMap, fmt, sync::PoisonError, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    sync::PoisonError,
+    time::Duration,
+};
 
-use floodmark::{CheckpointConfig, ClusterConfig, Environment, Job, Timestamp};
+use floodmark::{CheckpointConfig, ClusterConfig, EndedInputs, Environment, Job, Timestamp};
 
 use crate::{
     cluster::{self, Cluster, Trial, impatient},
     faults,
+    scenario::Draw,
 };
 
 use super::{
     case::Case,
     compare,
+    event::Step,
     pipeline::{self, Layout, Outputs},
     recorder::{Log, STEP, SharedLog},
     row::Row,
@@ -52,26 +59,76 @@ const CHAOS_PACE: Duration = Duration::from_millis(250);
 /// Runs a case under the faults of a seed and compares the records that come out: the same ones, each
 /// once, and those that the case orders by key in the same order.
 ///
-/// Returns `None` for a case whose result depends on which of several inputs is faster. One that has
-/// a second exchange, at which results of several subtasks meet in any order, runs in one subtask.
-pub fn run_case_in_chaos(case: &Case, seed: u64) -> Option<Outcome> {
-    if 1 < case.input_count {
-        return None;
-    }
+/// A case with several inputs is compared as a multiset, and must not depend on which of them is
+/// faster: ask [`depends_on_interleaving`] first. One that has a second exchange, at which results of
+/// several subtasks meet in any order, runs in one subtask.
+pub fn run_case_in_chaos(case: &Case, seed: u64) -> Outcome {
     let names = || case.pipeline.iter().filter_map(|op| op.text("op"));
     let exchanges = names().filter(|name| matches!(*name, "key_by" | "window_all")).count();
     let parallelism = if 1 < exchanges { 1 } else { PARALLELISM };
+    let env = with_checkpoints();
+    let trial = Trial { seed, faults: faults::swarm(seed, PARALLELISM), ..Trial::default() };
+    let outcome = run_for_records(case, &env, Layout { pace: CHAOS_PACE, parallelism }, trial);
+    match outcome {
+        Outcome::Failed(Difference { words, logs }) => {
+            Outcome::Failed(Difference { words: format!("seed {seed}: {words}"), logs })
+        }
+        outcome => outcome,
+    }
+}
+
+/// Other orders in which the inputs of a case are merged, to see whether that makes a difference.
+const INTERLEAVING_COUNT: u64 = 12;
+
+/// Returns whether the records that come out of a case with several inputs change when the steps of
+/// the inputs are interleaved otherwise; found by trying.
+pub fn depends_on_interleaving(case: &Case) -> bool {
+    let differs = |number| {
+        let other = Case { steps: interleaved(case, number), ..case.clone() };
+        let trial = Trial { is_plain: true, ..Trial::default() };
+        let layout = Layout { pace: STEP, parallelism: 1 };
+        let outcome = run_for_records(&other, &with_checkpoints(), layout, trial);
+        !matches!(outcome, Outcome::Passed)
+    };
+    1 < case.input_count && (0..INTERLEAVING_COUNT).any(differs)
+}
+
+/// Merges the inputs of a case in another order: the first before the second, the second before the
+/// first, and then at random.
+fn interleaved(case: &Case, number: u64) -> Vec<Step> {
+    let of_input = |input| case.steps.iter().filter(move |step| step.input == input).cloned();
+    let mut inputs: Vec<VecDeque<Step>> =
+        (0..case.input_count).map(|input| of_input(input).collect()).collect();
+    let draw = Draw::new(number);
+    let mut steps = Vec::with_capacity(case.steps.len());
+    while steps.len() < case.steps.len() {
+        let left: Vec<_> = (0..inputs.len()).filter(|input| !inputs[*input].is_empty()).collect();
+        let chosen = match number {
+            0 => left[0],
+            1 => left[left.len() - 1],
+            _ => left[below(draw, steps.len(), left.len())],
+        };
+        steps.extend(inputs[chosen].pop_front());
+    }
+    steps
+}
+
+fn below(draw: Draw, step: usize, bound: usize) -> usize {
+    let drawn = draw.below(&format!("step {step}"), bound as u64);
+    usize::try_from(drawn).expect("it is below a small bound")
+}
+
+/// Runs a case and compares the records alone.
+fn run_for_records(case: &Case, env: &Environment, layout: Layout, trial: Trial) -> Outcome {
     let outputs = Outputs::collection();
-    let env = cluster::environment(impatient(CheckpointConfig::every(Duration::from_millis(300))));
-    let layout = Layout { pace: CHAOS_PACE, parallelism };
-    let built = pipeline::build(case, &env, &outputs, layout)
+    let worker_count = if trial.is_plain { 1 } else { PARALLELISM };
+    let built = pipeline::build(case, env, &outputs, layout)
         .and_then(|()| env.build("conformance").map_err(|error| error.to_string()));
     let job = match built {
         Ok(job) => job,
-        Err(reason) => return Some(Outcome::Unsupported(reason)),
+        Err(reason) => return Outcome::Unsupported(reason),
     };
-    let trial = Trial { seed, faults: faults::swarm(seed, PARALLELISM), ..Trial::default() };
-    let ending = cluster_of(job, PARALLELISM).simulate(trial);
+    let ending = cluster_of(job, worker_count).simulate(trial);
     let Outputs::Collection(collection) = outputs else { unreachable!("it was made as one") };
     let collection = collection.into_inner().unwrap_or_else(PoisonError::into_inner);
     let actual = collection.iter().map(|(tag, rows)| (tag.clone(), rows.values())).collect();
@@ -79,13 +136,10 @@ pub fn run_case_in_chaos(case: &Case, seed: u64) -> Option<Outcome> {
         Ok(()) => compare::difference_of_records(case, &actual),
         Err(error) => Some(error.to_string()),
     };
-    Some(match words {
+    match words {
         None => Outcome::Passed,
-        Some(words) => Outcome::Failed(Difference {
-            words: format!("seed {seed}: {words}"),
-            logs: records(&actual),
-        }),
-    })
+        Some(words) => Outcome::Failed(Difference { words, logs: records(&actual) }),
+    }
 }
 
 fn cluster_of(job: Job, worker_count: u16) -> Cluster {
@@ -100,10 +154,11 @@ fn cluster_of(job: Job, worker_count: u16) -> Cluster {
     }
 }
 
-/// Runs a case without faults and compares its output.
-pub fn run_case(case: &Case) -> Outcome {
+/// Runs a case without faults and compares its output. Recorded was it with Flink's rule about inputs
+/// that have ended, [`EndedInputs::PushOn`].
+pub fn run_case(case: &Case, ended_inputs: EndedInputs) -> Outcome {
     let log = SharedLog::default();
-    let job = match job(case, &log) {
+    let job = match job(case, &log, ended_inputs) {
         Ok(job) => job,
         Err(reason) => return Outcome::Unsupported(reason),
     };
@@ -120,8 +175,12 @@ pub fn run_case(case: &Case) -> Outcome {
     }
 }
 
-fn job(case: &Case, log: &SharedLog) -> Result<Job, String> {
-    let env = Environment::new().cluster(ClusterConfig {
+fn with_checkpoints() -> Environment {
+    cluster::environment(impatient(CheckpointConfig::every(Duration::from_millis(300))))
+}
+
+fn job(case: &Case, log: &SharedLog, ended_inputs: EndedInputs) -> Result<Job, String> {
+    let env = Environment::new().ended_inputs(ended_inputs).cluster(ClusterConfig {
         heartbeat_interval: Duration::from_secs(1),
         heartbeat_timeout: Duration::from_secs(5),
         deployment_timeout: Duration::from_secs(5),

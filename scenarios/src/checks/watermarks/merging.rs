@@ -3,14 +3,15 @@
 //! The channels of one input, first: event time is the least promise of those that are active and not
 //! behind it. Who comes back from idleness behind it is not waited for until it has caught up. When the
 //! last active channel falls silent or ends, and it was the one that event time stood at, event time
-//! goes on to the furthest promise of the idle ones. Those that have ended count only when all have.
+//! goes on to the furthest promise of the idle ones. Those that have ended count only when all have;
+//! unless the job says that an end is a promise like any other.
 //!
 //! Two inputs, then: the lesser of those that are active; when none is, the greater. It never goes
 //! back, so an input that comes back behind it stops it.
 
 use std::collections::BTreeMap;
 
-use floodmark::{ChannelId, Timestamp};
+use floodmark::{ChannelId, EndedInputs, Timestamp};
 
 use super::Lane;
 
@@ -19,6 +20,8 @@ use super::Lane;
 pub(super) struct Merging {
     inputs: [Timestamp; 2],
     merged: Timestamp,
+    /// The promise that ends a lane; none, if no promise does.
+    end: Option<Timestamp>,
 }
 
 /// What happened on a channel.
@@ -32,27 +35,24 @@ pub(super) enum Change {
     Active,
 }
 
-impl Default for Merging {
-    fn default() -> Self {
-        Self { inputs: [Timestamp::MIN; 2], merged: Timestamp::MIN }
-    }
-}
-
-fn has_ended(lane: &Lane) -> bool {
-    lane.watermark == Timestamp::MAX
-}
-
 /// What the channels of one input have to say.
-struct Lanes<'a>(Vec<&'a Lane>);
+struct Lanes<'a> {
+    all: Vec<&'a Lane>,
+    end: Option<Timestamp>,
+}
 
 impl Lanes<'_> {
+    fn has_ended(&self, lane: &Lane) -> bool {
+        Some(lane.watermark) == self.end
+    }
+
     fn have_all_ended(&self) -> bool {
-        self.0.iter().all(|lane| has_ended(lane))
+        self.all.iter().all(|lane| self.has_ended(lane))
     }
 
     /// Returns the promises of those that are active and have not ended.
     fn active(&self) -> impl Iterator<Item = Timestamp> {
-        let active = self.0.iter().filter(|lane| !lane.is_idle && !has_ended(lane));
+        let active = self.all.iter().filter(|lane| !lane.is_idle && !self.has_ended(lane));
         active.map(|lane| lane.watermark)
     }
 
@@ -62,11 +62,16 @@ impl Lanes<'_> {
 
     /// Returns the furthest promise of those that have not ended.
     fn furthest(&self) -> Option<Timestamp> {
-        self.0.iter().filter(|lane| !has_ended(lane)).map(|lane| lane.watermark).max()
+        self.all.iter().filter(|lane| !self.has_ended(lane)).map(|lane| lane.watermark).max()
     }
 }
 
 impl Merging {
+    pub(super) fn new(ended_inputs: EndedInputs) -> Self {
+        let end = (ended_inputs == EndedInputs::LeaveOut).then_some(Timestamp::MAX);
+        Self { inputs: [Timestamp::MIN; 2], merged: Timestamp::MIN, end }
+    }
+
     /// Returns how far event time can have gone.
     pub(super) fn merged(&self) -> Timestamp {
         self.merged
@@ -82,7 +87,7 @@ impl Merging {
     ) {
         let inputs = [0, 1].map(|input| {
             let ours = channels.iter().filter(|(channel, _)| input_of(channel) == input);
-            Lanes(ours.map(|(_, lane)| lane).collect())
+            Lanes { all: ours.map(|(_, lane)| lane).collect(), end: self.end }
         });
         let index = input_of(&changed);
         let (lanes, reached) = (&inputs[index], self.inputs[index]);
@@ -107,11 +112,12 @@ impl Merging {
     }
 
     fn merge(&mut self, inputs: &[Lanes<'_>]) {
-        let used = inputs.iter().zip(self.inputs).filter(|(lanes, _)| !lanes.0.is_empty());
+        let used = inputs.iter().zip(self.inputs).filter(|(lanes, _)| !lanes.all.is_empty());
         let used: Vec<_> = used.collect();
         let active = used.iter().filter(|(lanes, _)| !lanes.are_silent());
-        let active = active.map(|(_, reached)| *reached).filter(|at| *at < Timestamp::MAX);
-        let open = used.iter().map(|(_, reached)| *reached).filter(|at| *at < Timestamp::MAX);
+        let is_open = |at: &Timestamp| Some(*at) != self.end;
+        let active = active.map(|(_, reached)| *reached).filter(is_open);
+        let open = used.iter().map(|(_, reached)| *reached).filter(is_open);
         let allowed = active.min().or_else(|| open.max()).unwrap_or(Timestamp::MAX);
         self.merged = self.merged.max(allowed);
     }

@@ -30,7 +30,9 @@ enum Shape<T> {
     /// A window begins with every slide.
     Sliding { size: i64, slide: i64, offset: i64 },
     /// A window ends when nothing has come for the gap.
-    Session { gap: Arc<GapOf<T>> },
+    Session { gap: Duration },
+    /// A window ends when nothing has come for the gap that its last record asked for.
+    DynamicSession { gap: Arc<GapOf<T>> },
     /// There is one window.
     Global,
 }
@@ -44,7 +46,8 @@ impl<T> Clone for Assigner<T> {
             Shape::Sliding { size, slide, offset } => {
                 Shape::Sliding { size: *size, slide: *slide, offset: *offset }
             }
-            Shape::Session { gap } => Shape::Session { gap: gap.clone() },
+            Shape::Session { gap } => Shape::Session { gap: *gap },
+            Shape::DynamicSession { gap } => Shape::DynamicSession { gap: gap.clone() },
             Shape::Global => Shape::Global,
         };
         Self { shape, domain: self.domain }
@@ -71,12 +74,22 @@ impl<T> Assigner<T> {
         Self { shape: Shape::Sliding { size, slide, offset }, domain }
     }
 
+    /// Windows that end when no record has come for the gap.
+    ///
+    /// # Panics
+    ///
+    /// When `gap` is shorter than 1 ms.
+    pub fn session(domain: TimeDomain, gap: Duration) -> Self {
+        span(gap);
+        Self { shape: Shape::Session { gap }, domain }
+    }
+
     /// Windows that end when no record has come for the gap that the last one asked for.
-    pub fn session(
+    pub fn dynamic_session(
         domain: TimeDomain,
         gap: impl Fn(&T) -> Duration + Send + Sync + 'static,
     ) -> Self {
-        Self { shape: Shape::Session { gap: Arc::new(gap) }, domain }
+        Self { shape: Shape::DynamicSession { gap: Arc::new(gap) }, domain }
     }
 
     /// One window for everything.
@@ -91,7 +104,7 @@ impl<T> Assigner<T> {
 
     /// Returns whether windows may become one.
     pub fn merges(&self) -> bool {
-        matches!(self.shape, Shape::Session { .. })
+        matches!(self.shape, Shape::Session { .. } | Shape::DynamicSession { .. })
     }
 
     /// Returns the length of the windows, if they are tumbling windows over event time that begin at
@@ -117,6 +130,14 @@ impl<T> Assigner<T> {
         })
     }
 
+    /// Returns the gap, if they are sessions over event time and it is always the same.
+    pub fn as_gap(&self) -> Option<Duration> {
+        match (&self.shape, self.domain) {
+            (Shape::Session { gap }, TimeDomain::Event) => Some(*gap),
+            _ => None,
+        }
+    }
+
     /// Adds the windows of a value with this timestamp to `windows`; of several the one that begins
     /// last comes first.
     pub(super) fn assign(&self, value: &T, time: Timestamp, windows: &mut Vec<Window>) {
@@ -132,7 +153,8 @@ impl<T> Assigner<T> {
                     start = earlier;
                 }
             }
-            Shape::Session { gap } => windows.push(window(time.0, span(gap(value)))),
+            Shape::Session { gap } => windows.push(window(time.0, span(*gap))),
+            Shape::DynamicSession { gap } => windows.push(window(time.0, span(gap(value)))),
             Shape::Global => windows.push(Window::GLOBAL),
         }
     }

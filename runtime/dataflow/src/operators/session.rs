@@ -1,0 +1,388 @@
+//! Sessions over event time: windows that last as long as records come.
+//!
+//! A key has one open session, or a few. They lie together under the key, and a record extends the one
+//! it touches. What is due when event time advances is found by *hints*: each key is noted once in the
+//! bucket of times in which its first session ends. When a session is extended the hint stays where it
+//! is; only when its bucket comes due, and the session lasts longer, is the key noted again. So a
+//! record moves no timer.
+//!
+//! # Invariants
+//!
+//! - A key with sessions is noted in the bucket of its `hint`, and no session of it ends before that.
+//! - Other notes of a key may be out of date. Whoever finds one looks at the hint, and passes on.
+//! - Sessions fire in the order of their ends, and of the hashes of their keys where those are equal:
+//!   that does not depend on notes, which no snapshot holds.
+
+use std::{collections::BTreeMap, marker::PhantomData, time::Duration};
+
+use floodmark_model::{Attempt, Batch, Record, SubtaskId, TimeDomain, Timestamp};
+use floodmark_platform::Machine;
+use floodmark_state::{Data, Entry, Fragment, Key, Snapshot, Table, freeze_value};
+use serde::{Deserialize, Serialize};
+use smallvec::{SmallVec, smallvec};
+
+use crate::{
+    Error, OutputTag,
+    chain::{Emitter, OpenContext, Operator},
+    operators::{Accumulate, KeyOf, Window, timer_watch::TimerWatch, window::Counts},
+};
+
+/// Groups records by key and session.
+pub struct SessionOperator<T, K, F, A: Accumulate<T>> {
+    uid: String,
+    gap: Duration,
+    late_to: Option<OutputTag<T>>,
+    key_of: KeyOf<T, K, F>,
+    accumulate: A,
+    opened: Option<Opened<K, A::Acc>>,
+    value: PhantomData<fn(T)>,
+}
+
+struct Opened<K, A> {
+    machine: Machine,
+    attempt: Attempt,
+    subtask: SubtaskId,
+    watermark: Timestamp,
+    sessions: Table<K, Sessions<A>>,
+    notes: Notes,
+    /// What fires next, kept for its room.
+    due: Vec<Due>,
+    watch: TimerWatch,
+    counts: Counts,
+}
+
+/// The open sessions of a key, by start.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Sessions<A> {
+    /// The bucket in which the key is noted.
+    #[serde(skip)]
+    hint: i64,
+    open: SmallVec<[Session<A>; 2]>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Session<A> {
+    window: Window,
+    accumulator: A,
+}
+
+/// A session that fires: when it ends, and where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    end: Timestamp,
+    part: Fragment,
+}
+
+/// Which keys to look at when event time reaches a bucket of times.
+struct Notes {
+    /// Length of a bucket in milliseconds.
+    bucket_ms: i64,
+    buckets: BTreeMap<i64, Vec<Fragment>>,
+    /// Emptied lists, kept for their room.
+    spare: Vec<Vec<Fragment>>,
+}
+
+/// Buckets per gap. More are looked at sooner after their keys are due, and cost more to find.
+const BUCKETS_PER_GAP: i64 = 32;
+
+/// Emptied lists that are kept.
+const SPARE_COUNT_MAX: usize = 64;
+
+impl Notes {
+    fn new(gap: Duration) -> Self {
+        let gap_ms = i64::try_from(gap.as_millis()).expect("a gap is shorter than an age");
+        let bucket_ms = (gap_ms / BUCKETS_PER_GAP).max(1);
+        Self { bucket_ms, buckets: BTreeMap::new(), spare: Vec::new() }
+    }
+
+    fn bucket_of(&self, end: Timestamp) -> i64 {
+        end.0.div_euclid(self.bucket_ms)
+    }
+
+    fn add(&mut self, bucket: i64, part: Fragment) {
+        let Self { buckets, spare, .. } = self;
+        buckets.entry(bucket).or_insert_with(|| spare.pop().unwrap_or_default()).push(part);
+    }
+
+    /// Removes and returns the first bucket that begins no later than `bucket`.
+    fn take_until(&mut self, bucket: i64) -> Option<(i64, Vec<Fragment>)> {
+        let first = self.buckets.first_entry().filter(|first| *first.key() <= bucket)?;
+        Some(first.remove_entry())
+    }
+
+    fn recycle(&mut self, mut list: Vec<Fragment>) {
+        if self.spare.len() < SPARE_COUNT_MAX {
+            list.clear();
+            self.spare.push(list);
+        }
+    }
+}
+
+impl<A> Sessions<A> {
+    fn first_end(&self) -> Option<Timestamp> {
+        self.open.iter().map(|session| session.window.end).min()
+    }
+}
+
+impl<A: Data> Sessions<A> {
+    /// Adds a value to the session that `window` touches, and makes one of all that it touches. Gives
+    /// the value back if there is none.
+    #[inline]
+    fn extend<T>(
+        &mut self,
+        window: Window,
+        value: T,
+        accumulate: &mut impl Accumulate<T, Acc = A>,
+    ) -> Result<(), T> {
+        let Some(at) = self.open.iter().position(|session| session.window.touches(window)) else {
+            return Err(value);
+        };
+        let mut hull = self.open[at].window.hull(window);
+        while self.open.get(at + 1).is_some_and(|next| next.window.touches(window)) {
+            let next = self.open.remove(at + 1);
+            let this = &mut self.open[at];
+            hull = hull.hull(next.window);
+            this.accumulator = accumulate.merge(this.accumulator.clone(), next.accumulator);
+        }
+        let this = &mut self.open[at];
+        this.window = hull;
+        accumulate.add(&mut this.accumulator, value);
+        Ok(())
+    }
+
+    fn begin(&mut self, session: Session<A>) {
+        let start = session.window.start;
+        let at = self.open.partition_point(|other| other.window.start < start);
+        self.open.insert(at, session);
+    }
+}
+
+impl<T, K, F, A> SessionOperator<T, K, F, A>
+where
+    T: Data,
+    K: Key,
+    F: Fn(&T) -> K + Send,
+    A: Accumulate<T>,
+{
+    /// Creates the operator `uid`. A session ends `gap` after its last record. Records that come too
+    /// late go to `late_to`; without it they are counted and dropped.
+    ///
+    /// # Panics
+    ///
+    /// When `gap` is shorter than 1 ms.
+    pub fn new(
+        uid: String,
+        gap: Duration,
+        late_to: Option<OutputTag<T>>,
+        key_of: KeyOf<T, K, F>,
+        accumulate: A,
+    ) -> Self {
+        assert!(1 <= gap.as_millis(), "a gap lasts at least 1 ms");
+        Self { uid, gap, late_to, key_of, accumulate, opened: None, value: PhantomData }
+    }
+
+    /// Fires the sessions that end at the watermark or earlier, in the order of their ends.
+    fn fire_due(
+        &mut self,
+        watermark: Timestamp,
+        out: &mut Emitter<(K, Window, A::Out)>,
+    ) -> Result<(), Error> {
+        let Self { accumulate, opened, .. } = self;
+        let opened = opened.as_mut().expect("an operator is opened before it is used");
+        let Opened { sessions, notes, due, watch, .. } = opened;
+        let until = notes.bucket_of(watermark + Duration::from_millis(1));
+        loop {
+            let taken = notes.take_until(until);
+            let Some((bucket, parts)) = taken else { return Ok(()) };
+            for part in &parts {
+                collect_due((bucket, *part), watermark, sessions, notes, due);
+            }
+            notes.recycle(parts);
+            due.sort_unstable();
+            for Due { end, part } in due.drain(..) {
+                sessions.retain_at(part, |key, sessions| {
+                    sessions.open.retain(|session| {
+                        if session.window.end != end {
+                            return true;
+                        }
+                        let (window, accumulator) = (session.window, session.accumulator.clone());
+                        let fires_at = window.max_timestamp();
+                        if watch.is_watched() {
+                            let owner = (key.clone(), window.start);
+                            watch.on_fire(TimeDomain::Event, (fires_at, watermark), &owner);
+                        }
+                        let result = accumulate.finish(accumulator);
+                        out.emit(fires_at, (key.clone(), window, result));
+                        false
+                    });
+                    !sessions.open.is_empty()
+                });
+                out.pass_on_full()?;
+            }
+            if bucket == until {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Looks at the keys of a note: what fires is added to `due`, and for the rest they are noted again.
+fn collect_due<K: Key, A: Data>(
+    (bucket, part): (i64, Fragment),
+    watermark: Timestamp,
+    sessions: &mut Table<K, Sessions<A>>,
+    notes: &mut Notes,
+    due: &mut Vec<Due>,
+) {
+    sessions.retain_at(part, |_, sessions| {
+        if sessions.hint != bucket {
+            return true;
+        }
+        let mut first_end = None;
+        for Session { window, .. } in &sessions.open {
+            // What is due in a later bucket comes after what others have in this one.
+            if window.max_timestamp() <= watermark && notes.bucket_of(window.end) == bucket {
+                due.push(Due { end: window.end, part });
+            } else {
+                first_end =
+                    Some(first_end.map_or(window.end, |end: Timestamp| end.min(window.end)));
+            }
+        }
+        if let Some(end) = first_end {
+            sessions.hint = notes.bucket_of(end);
+            notes.add(sessions.hint, part);
+        }
+        true
+    });
+}
+
+impl<K: Key, A: Data> Opened<K, A> {
+    fn restore(uid: &str, gap: Duration, cx: &mut OpenContext<'_>) -> Result<Self, Error> {
+        let stored = cx.restored.take(uid, "sessions");
+        let mut this = Self {
+            machine: cx.machine.clone(),
+            attempt: cx.attempt,
+            subtask: cx.subtask,
+            watermark: cx.watermark,
+            sessions: Table::restore(cx.key_groups, &stored)?,
+            notes: Notes::new(gap),
+            due: Vec::new(),
+            watch: TimerWatch::new(uid, cx),
+            counts: cx.restored.take_value(uid, "counts")?.unwrap_or_default(),
+        };
+        let Self { sessions, notes, .. } = &mut this;
+        sessions.for_each_mut(|part, sessions| {
+            if let Some(end) = sessions.first_end() {
+                sessions.hint = notes.bucket_of(end);
+                notes.add(sessions.hint, part);
+            }
+        });
+        Ok(this)
+    }
+
+    /// Returns when the sessions of a key begin and end.
+    fn windows_of(&self, key: &K) -> Vec<Window> {
+        let sessions = self.sessions.get(self.sessions.place_of(key), key);
+        let open = sessions.into_iter().flat_map(|sessions| &sessions.open);
+        open.map(|session| session.window).collect()
+    }
+
+    /// Tells those who watch which sessions of a key have come and which have gone.
+    #[cold]
+    fn tell_change(&mut self, key: &K, before: &[Window]) {
+        let after = self.windows_of(key);
+        for gone in before.iter().filter(|window| !after.contains(window)) {
+            let owner = (key.clone(), gone.start);
+            self.watch.on_delete(TimeDomain::Event, gone.max_timestamp(), &owner);
+        }
+        for new in after.iter().filter(|window| !before.contains(window)) {
+            let owner = (key.clone(), new.start);
+            self.watch.on_register(TimeDomain::Event, new.max_timestamp(), &owner);
+        }
+    }
+}
+
+impl<T, K, F, A> Operator for SessionOperator<T, K, F, A>
+where
+    T: Data,
+    K: Key,
+    F: Fn(&T) -> K + Send,
+    A: Accumulate<T>,
+{
+    type In = T;
+    type Out = (K, Window, A::Out);
+
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
+        self.opened = Some(Opened::restore(&self.uid, self.gap, cx)?);
+        self.key_of.open(&self.uid, cx);
+        Ok(())
+    }
+
+    fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<Self::Out>) -> Result<(), Error> {
+        let opened = self.opened.as_mut().expect("an operator is opened before it is used");
+        opened.counts.received += batch.len() as u64;
+        opened.counts.accepted += batch.len() as u64;
+        let is_watched = opened.watch.is_watched();
+        for Record { timestamp, value } in batch {
+            let window = Window { start: timestamp, end: timestamp + self.gap };
+            let (key, place) = self.key_of.find(&value);
+            let watched = is_watched.then(|| (key.clone(), opened.windows_of(&key)));
+            let part = Fragment::of(place.hash);
+            let value = match opened.sessions.entry(place, &key) {
+                Entry::Occupied(sessions) => {
+                    match sessions.extend(window, value, &mut self.accumulate) {
+                        Ok(()) => None,
+                        Err(value) if window.max_timestamp() <= opened.watermark => Some(value),
+                        Err(value) => {
+                            let accumulator = self.accumulate.begin(value);
+                            sessions.begin(Session { window, accumulator });
+                            let bucket = opened.notes.bucket_of(window.end);
+                            if bucket < sessions.hint {
+                                sessions.hint = bucket;
+                                opened.notes.add(bucket, part);
+                            }
+                            None
+                        }
+                    }
+                }
+                Entry::Vacant(_) if window.max_timestamp() <= opened.watermark => Some(value),
+                Entry::Vacant(vacancy) => {
+                    let accumulator = self.accumulate.begin(value);
+                    let hint = opened.notes.bucket_of(window.end);
+                    opened.notes.add(hint, part);
+                    let open = smallvec![Session { window, accumulator }];
+                    vacancy.insert(key, Sessions { hint, open });
+                    None
+                }
+            };
+            if let Some(late) = value {
+                opened.counts.on_late(self.late_to, timestamp, late, out);
+            }
+            if let Some((key, before)) = watched {
+                opened.tell_change(&key, &before);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_watermark(
+        &mut self,
+        watermark: Timestamp,
+        out: &mut Emitter<Self::Out>,
+    ) -> Result<(), Error> {
+        let opened = self.opened.as_mut().expect("an operator is opened before it is used");
+        // An old watermark says that somebody is active again, and moves nothing.
+        if opened.watermark < watermark {
+            opened.watermark = watermark;
+            self.fire_due(watermark, out)?;
+        }
+        out.watermark(watermark)
+    }
+
+    fn freeze(&mut self, snapshot: &mut Snapshot) {
+        let opened = self.opened.as_mut().expect("an operator is opened before it is used");
+        snapshot.add(opened.sessions.freeze(&self.uid, "sessions"));
+        snapshot.add(freeze_value(&self.uid, "counts", opened.counts));
+        opened.counts.tell(&opened.machine, (opened.attempt, opened.subtask), &self.uid);
+    }
+}
