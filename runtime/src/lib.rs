@@ -62,12 +62,12 @@ pub use floodmark_dataflow::{
         Aggregate, AggregatingRef, AggregatingState, Assigner, AtEnd, BroadcastProcess,
         BroadcastRead, BroadcastWrite, CoProcess, Context, ContinuousEventTimeTrigger,
         ContinuousProcessingTimeTrigger, CountEvictor, CountTrigger, DeltaEvictor, DeltaTrigger,
-        EventTimeTrigger, Evictor, EvictorContext, Interval, KeyedBroadcastProcess, KeyedCoProcess,
-        KeyedProcess, ListState, MapState, NeverTrigger, Offset, ProcessFunction,
-        ProcessingTimeTrigger, PurgingTrigger, RecordContext, ReducingRef, ReducingState,
-        RuleContext, Sided, StateHandle, TimeEvictor, Timers, Trigger, TriggerContext,
-        TriggerResult, ValueState, Values, WatermarkGenerator, WatermarkOutput, WatermarkStrategy,
-        Window, WindowContext, WindowProcess, Writer,
+        ErrorPolicy, EventTimeTrigger, Evictor, EvictorContext, Failed, Interval,
+        KeyedBroadcastProcess, KeyedCoProcess, KeyedProcess, ListState, MapState, NeverTrigger,
+        Offset, ProcessFunction, ProcessingTimeTrigger, PurgingTrigger, RecordContext, ReducingRef,
+        ReducingState, RuleContext, Sided, StateHandle, TimeEvictor, Timers, Trigger,
+        TriggerContext, TriggerResult, ValueState, Values, WatermarkGenerator, WatermarkOutput,
+        WatermarkStrategy, Window, WindowContext, WindowProcess, Writer,
     },
 };
 pub use floodmark_host::{HostError, Secret};

@@ -5,6 +5,7 @@
 
 mod broadcast;
 mod context;
+mod fallible;
 mod generators;
 mod handles;
 mod interval_join;
@@ -28,6 +29,7 @@ pub use broadcast::{
     KeyedBroadcastProcess, RuleContext,
 };
 pub use context::{Context, Timers};
+pub use fallible::{ErrorPolicy, Failed, TryFlatMap};
 pub use generators::{WatermarkGenerator, WatermarkOutput};
 pub use handles::{
     AggregatingRef, AggregatingState, ListState, MapState, ReducingRef, ReducingState, StateHandle,

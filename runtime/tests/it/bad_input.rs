@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use floodmark::{
-    CheckpointConfig, Context, Environment, ErrorKind, FileSink, KeyedProcess, Line, Malformed,
-    MalformedLine, OutputTag, Stream, TextFile, Tumbling,
+    CheckpointConfig, Context, Environment, ErrorKind, ErrorPolicy, Failed, FileSink, KeyedProcess,
+    Line, Malformed, MalformedLine, OutputTag, Stream, TextFile, Tumbling,
 };
 use serde::{Deserialize, Serialize};
 
@@ -535,4 +535,34 @@ async fn the_first_failure_is_the_reason() {
         assert!(error.ends_with("3000 is refused"), "{error}");
         assert!(error.starts_with("the job failed: process ["), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_a_function_cannot_take_fails_the_job_unless_it_says_otherwise() {
+    let odd = |number: u32| match number % 2 {
+        1 => Ok(number),
+        _ => Err(format!("{number} is even").into()),
+    };
+    let folder = Folder::new();
+    check_run(
+        &folder,
+        |env| numbers(env).try_map(ErrorPolicy::Fail, odd).print(),
+        expect![[r#"
+            the job failed:
+            numbers → try_map → print [0]:
+            operator try_map:
+            2 is even"#]],
+    )
+    .await;
+
+    const EVEN: OutputTag<Failed<u32>> = OutputTag::new("even");
+    let folder = Folder::new();
+    let env = folder.environment();
+    let numbers = numbers(&env);
+    let skipped = numbers.clone().map(|n| n + 1).try_map(ErrorPolicy::Skip, odd).collect("skipped");
+    let to_side = numbers.try_map(ErrorPolicy::To(EVEN), odd);
+    let (failed, kept) = (to_side.side_output(EVEN).collect("failed"), to_side.collect("kept"));
+    run(&env).await.unwrap();
+    assert_eq!((kept.values(), skipped.values()), (vec![1, 3], vec![3]));
+    assert_eq!(failed.values(), [Failed { value: 2, reason: "2 is even".to_owned() }]);
 }

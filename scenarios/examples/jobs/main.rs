@@ -129,7 +129,7 @@ fn show(example: &Example, results: &[String]) -> std::io::Result<()> {
 fn simulate<T: Data>(
     build: impl Fn(&Environment) -> Stream<T> + 'static,
 ) -> floodmark_scenarios::Simulation<T> {
-    floodmark_scenarios::Simulation::new(build).seeds(0..20)
+    floodmark_scenarios::Simulation::new(build).seeds(0..200)
 }
 
 /// Returns results in an order of their own: they come in any.
