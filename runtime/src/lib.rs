@@ -58,15 +58,15 @@ pub use floodmark_coordinator::JobStatus;
 pub use floodmark_dataflow::{
     BoxError, OutputTag, SinkContext, Source, SplitReader, TransactionId, TwoPhaseCommit, Work,
     operators::{
-        Aggregate, AggregatingRef, AggregatingState, Assigner, AtEnd, BroadcastProcess,
-        BroadcastRead, BroadcastWrite, CoProcess, Context, ContinuousEventTimeTrigger,
-        ContinuousProcessingTimeTrigger, CountEvictor, CountTrigger, DeltaEvictor, DeltaTrigger,
-        EventTimeTrigger, Evictor, EvictorContext, Interval, KeyedBroadcastProcess, KeyedCoProcess,
-        KeyedProcess, ListState, MapState, NeverTrigger, Offset, ProcessFunction,
-        ProcessingTimeTrigger, PurgingTrigger, RecordContext, ReducingRef, ReducingState,
-        RuleContext, Sided, StateHandle, TimeEvictor, Timers, Trigger, TriggerContext,
-        TriggerResult, ValueState, Values, WatermarkGenerator, WatermarkOutput, WatermarkStrategy,
-        Window, WindowContext, WindowProcess, Writer,
+        Aggregate, AggregatingRef, AggregatingState, Assigner, AsyncContext, AsyncOptions,
+        AsyncRetryStrategy, AtEnd, BroadcastProcess, BroadcastRead, BroadcastWrite, CoProcess,
+        Context, ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger, CountEvictor,
+        CountTrigger, DeltaEvictor, DeltaTrigger, EventTimeTrigger, Evictor, EvictorContext,
+        Interval, KeyedBroadcastProcess, KeyedCoProcess, KeyedProcess, ListState, MapState,
+        NeverTrigger, Offset, ProcessFunction, ProcessingTimeTrigger, PurgingTrigger,
+        RecordContext, ReducingRef, ReducingState, RuleContext, Sided, StateHandle, TimeEvictor,
+        Timers, Trigger, TriggerContext, TriggerResult, ValueState, Values, WatermarkGenerator,
+        WatermarkOutput, WatermarkStrategy, Window, WindowContext, WindowProcess, Writer,
     },
 };
 pub use floodmark_host::{HostError, Secret};

@@ -37,8 +37,8 @@ mod watermark;
 
 pub use alignment::{Alignment, Step};
 pub use chain::{
-    Chained, Commit, Emitter, OpenContext, Operator, Output, OutputTag, Push, SideOutputs, Split,
-    Stage,
+    Chained, Commit, Emitter, Load, OpenContext, Operator, Output, OutputTag, Push, SideOutputs,
+    Split, Stage,
 };
 pub use channel::{ChannelReceiver, ChannelSender, InputEnd, OutputEnd, local_channel};
 pub use error::{BoxError, Error};

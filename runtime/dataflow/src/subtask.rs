@@ -20,7 +20,7 @@ use floodmark_wire::{Section, StoredFile};
 use tokio::sync::mpsc;
 
 use crate::{
-    Alignment, Error, Head, Input, Step, WatermarkFloor, WatermarkMerge,
+    Alignment, Error, Head, Input, Load, Step, WatermarkFloor, WatermarkMerge,
     chain::{Cleanup, Commit, OpenContext},
     ticker::{Alarm, Ticker},
     turn::{Turn, give_way},
@@ -116,6 +116,10 @@ pub struct Subtask {
     alignment: Option<Alignment>,
     watermarks: WatermarkMerge,
     phase: Phase,
+    /// Whether operators of the chain have requests that outlast a call.
+    has_requests: bool,
+    /// What waits for the results of all requests. No input is taken meanwhile.
+    ending: Option<Ending>,
     /// Channels that have not ended. Only counts in jobs without checkpoints.
     open_channel_count: usize,
     /// The latest checkpoint whose barrier a source has emitted.
@@ -148,6 +152,17 @@ enum Phase {
     Finished,
 }
 
+/// What may happen only when nothing is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// The source has no more input.
+    Exhausted,
+    /// The last barrier has come on every channel, and no input is left.
+    Barrier(Barrier),
+    /// All channels have ended.
+    Channels,
+}
+
 /// The activity clock: stands still while those downstream are not ready.
 #[derive(Debug, Default)]
 struct Activity {
@@ -164,6 +179,8 @@ enum Event {
     /// Processing-time timers are due.
     Timers(Timestamp),
     Input(Input),
+    /// There are results of requests.
+    Results,
     /// There is no input now, and some batches wait to be filled.
     Quiet,
 }
@@ -213,7 +230,7 @@ impl Subtask {
             reports: options.reports.clone(),
             failures: failure_sender,
         };
-        let channel_count = head.channels().len();
+        let (channel_count, has_requests) = (head.channels().len(), head.chain().has_requests());
         let mut this = Self {
             attempt,
             id: subtask,
@@ -222,6 +239,8 @@ impl Subtask {
             head,
             watermarks,
             phase: Phase::Processing,
+            has_requests,
+            ending: None,
             open_channel_count: channel_count,
             triggered: checkpoint.unwrap_or_default(),
             commands: options.commands,
@@ -294,7 +313,10 @@ impl Subtask {
                 return Poll::Ready(Ok(Event::Timers(now)));
             }
         }
-        if matches!(self.phase, Phase::Processing | Phase::Drained)
+        if self.poll_requests(cx).is_ready() {
+            return Poll::Ready(Ok(Event::Results));
+        }
+        if self.takes_input()
             && let Poll::Ready(input) = self.head.poll_advance(cx)
         {
             return Poll::Ready(input.map(Event::Input));
@@ -306,6 +328,26 @@ impl Subtask {
         }
         self.turn.end();
         Poll::Pending
+    }
+
+    /// Goes on with what is under way. Behind a last barrier nothing does: it is state.
+    fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_requests && self.phase == Phase::Processing {
+            self.head.chain().poll_requests(cx)
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Returns whether there may be input, and room for it.
+    fn takes_input(&mut self) -> bool {
+        match self.phase {
+            Phase::Processing if self.has_requests => {
+                self.ending.is_none() && self.head.chain().load() < Load::Full
+            }
+            Phase::Processing | Phase::Drained => true,
+            Phase::Exhausted | Phase::Stopped | Phase::Finished => false,
+        }
     }
 
     async fn on_event(&mut self, event: Event) -> Result<(), Error> {
@@ -328,6 +370,13 @@ impl Subtask {
             }
             Event::Timers(now) => self.head.chain().on_processing_time(now),
             Event::Input(input) => self.on_input(input).await,
+            Event::Results => {
+                self.head.chain().on_results()?;
+                match self.ending.take() {
+                    Some(ending) => self.end_or_wait(ending).await,
+                    None => Ok(()),
+                }
+            }
             Event::Quiet => {
                 self.head.chain().visit_outlets(&mut |outlet| outlet.close_open_batches());
                 Ok(())
@@ -355,12 +404,31 @@ impl Subtask {
                 self.watermarks.on_idle(channel);
                 self.advance()
             }
-            Input::Barrier(channel, barrier) => self.on_barrier(channel, barrier),
+            Input::Barrier(channel, barrier) => self.on_barrier(channel, barrier).await,
             Input::End(_) => {
                 self.open_channel_count -= 1;
-                if self.open_channel_count == 0 { self.end().await } else { Ok(()) }
+                if 0 < self.open_channel_count {
+                    return Ok(());
+                }
+                self.end_or_wait(Ending::Channels).await
             }
-            Input::Exhausted => self.on_exhausted().await,
+            Input::Exhausted => {
+                self.head.chain().on_watermark(Timestamp::MAX)?;
+                self.end_or_wait(Ending::Exhausted).await
+            }
+        }
+    }
+
+    /// Does what may be done only when nothing is under way, as soon as that is so.
+    async fn end_or_wait(&mut self, ending: Ending) -> Result<(), Error> {
+        if self.has_requests && self.head.chain().load() != Load::None {
+            self.ending = Some(ending);
+            return Ok(());
+        }
+        match ending {
+            Ending::Exhausted => self.on_exhausted().await,
+            Ending::Barrier(barrier) => self.take_snapshot(barrier),
+            Ending::Channels => self.end().await,
         }
     }
 
@@ -415,9 +483,8 @@ impl Subtask {
         }
     }
 
-    /// The source's input is over, and with it event time.
+    /// The source's input is over, and event time with it.
     async fn on_exhausted(&mut self) -> Result<(), Error> {
-        self.head.chain().on_watermark(Timestamp::MAX)?;
         self.phase = Phase::Exhausted;
         self.report(News::Exhausted);
         let (attempt, subtask) = (self.attempt, self.id);
@@ -462,7 +529,7 @@ impl Subtask {
         Ok(())
     }
 
-    fn on_barrier(&mut self, channel: usize, barrier: Barrier) -> Result<(), Error> {
+    async fn on_barrier(&mut self, channel: usize, barrier: Barrier) -> Result<(), Error> {
         let (attempt, checkpoint) = (self.attempt, barrier.checkpoint);
         let id = self.head.channels()[channel];
         self.machine.observe(|| RuntimeEvent::BarrierArrived { attempt, channel: id, checkpoint });
@@ -477,7 +544,12 @@ impl Subtask {
         }
         if is_complete {
             self.head.unblock();
-            self.take_snapshot(barrier)
+            // Where the job only stops, event time has not ended, and what is under way is state.
+            if barrier.is_final && self.watermarks.merged() == Timestamp::MAX {
+                self.end_or_wait(Ending::Barrier(barrier)).await
+            } else {
+                self.take_snapshot(barrier)
+            }
         } else {
             if !planted!(UnblockedChannel) {
                 self.head.block(channel);
@@ -491,6 +563,11 @@ impl Subtask {
             && alignment.on_abort(checkpoint)
         {
             self.alignment_aborted(checkpoint);
+        }
+        if let Some(Ending::Barrier(barrier)) = self.ending
+            && barrier.checkpoint <= checkpoint
+        {
+            self.ending = None;
         }
         self.triggered = self.triggered.max(checkpoint);
     }
@@ -614,6 +691,9 @@ impl Subtask {
             if self.ticker.poll_tick(cx).is_ready() {
                 self.pulse(cx)?;
             }
+            // Whoever waits for an answer is not to time out because others are slow. What comes is
+            // passed on afterwards.
+            let _ = self.poll_requests(cx);
             self.poll_flush(cx)
         })
         .await?;

@@ -10,6 +10,8 @@
 //!   allow it to be (see [`merging`]);
 //! - event time is never stuck: at every snapshot a subtask has come as far as its inputs allow, and
 //!   what its senders had promised before their barriers has arrived before it;
+//! - what an operator passes on that waits for requests only grows, and those who follow it begin there;
+//!   as long as requests are under way, what waits for them is not stuck;
 //! - a source that has come to its end says so in every attempt, and a subtask finishes at the end of
 //!   time.
 //!
@@ -19,11 +21,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use floodmark::{
-    Attempt, ChannelId, CheckpointId, EdgeId, Exchange, JobGraph, RuntimeEvent, SubtaskId,
-    Timestamp,
+    Attempt, ChannelId, CheckpointId, EdgeId, Exchange, JobGraph, RuntimeEvent, SectionDigest,
+    SubtaskId, Timestamp,
 };
 
-use super::{Check, Names};
+use super::{Check, Names, requests_under_way};
 use merging::{Change, Merging};
 
 mod merging;
@@ -67,6 +69,8 @@ struct State {
     splits: Option<u32>,
     ended: BTreeSet<u32>,
     promises: BTreeMap<String, Promises>,
+    /// What operators with requests have passed on.
+    released: BTreeMap<String, Timestamp>,
     /// Whether the end of time was sent in this attempt, and whether it is overdue.
     has_sent_end: bool,
     is_end_overdue: bool,
@@ -148,6 +152,7 @@ impl Watermarks {
             splits: None,
             ended: BTreeSet::new(),
             promises: BTreeMap::new(),
+            released: BTreeMap::new(),
             has_sent_end: false,
             is_end_overdue: false,
         }
@@ -213,7 +218,7 @@ impl Watermarks {
         &mut self,
         attempt: Attempt,
         subtask: SubtaskId,
-        restored: Option<CheckpointId>,
+        (restored, sections): (Option<CheckpointId>, &[SectionDigest]),
         watermark: Timestamp,
     ) -> Result<(), String> {
         self.begin(attempt, subtask, restored)?;
@@ -223,7 +228,12 @@ impl Watermarks {
         // Who follows an operator that makes promises of its own had heard those.
         let own = before.iter().flat_map(|state| state.promises.values());
         let own: Vec<Timestamp> = own.map(|promises| promises.emitted).collect();
-        let heard = if own.is_empty() { vec![promised] } else { own };
+        let mut heard = if own.is_empty() { vec![promised] } else { own };
+        // And who follows one with requests had heard what that had passed on.
+        heard.extend(requests_under_way(sections).map(|(operator, _)| {
+            let released = before.and_then(|state| state.released.get(operator));
+            released.copied().unwrap_or(Timestamp::MIN)
+        }));
         let from = restored.map_or("no checkpoint".to_owned(), |checkpoint| checkpoint.to_string());
         if watermark != promised {
             return Err(format!(
@@ -339,7 +349,9 @@ impl Watermarks {
         attempt: Attempt,
         subtask: SubtaskId,
         checkpoint: CheckpointId,
+        sections: &[SectionDigest],
     ) -> Result<(), String> {
+        let is_waiting = requests_under_way(sections).any(|(_, count)| 0 < count);
         let (name, has_edges) = (self.names.of(subtask), self.has_edges(subtask));
         let Some(state) = self.state(attempt, subtask) else { return Ok(()) };
         let stuck = |what: &str, at: Timestamp, limit: Timestamp| {
@@ -355,11 +367,12 @@ impl Watermarks {
         for (operator, promises) in &state.promises {
             if let Some(limit) = state.limit(operator)
                 && promises.emitted < limit
+                && !is_waiting
             {
                 return stuck(&format!("{operator} in {name}"), promises.emitted, limit);
             }
         }
-        if has_edges && state.have_all_splits_ended() && !state.has_sent_end {
+        if has_edges && state.have_all_splits_ended() && !state.has_sent_end && !is_waiting {
             // The barrier may come just before the source notices.
             if std::mem::replace(&mut state.is_end_overdue, true) {
                 return Err(format!(
@@ -399,6 +412,24 @@ impl Watermarks {
             }
         }
         Ok(())
+    }
+
+    fn on_released(
+        &mut self,
+        attempt: Attempt,
+        subtask: SubtaskId,
+        operator: &str,
+        watermark: Timestamp,
+    ) -> Result<(), String> {
+        let name = self.names.of(subtask);
+        let Some(state) = self.state(attempt, subtask) else { return Ok(()) };
+        let last = state.released.insert(operator.to_owned(), watermark);
+        match last.filter(|last| watermark <= *last) {
+            None => Ok(()),
+            Some(last) => Err(format!(
+                "{operator} in {name} in {attempt} passed on watermark {watermark} after {last}"
+            )),
+        }
     }
 
     fn on_sent(
@@ -489,6 +520,9 @@ impl Check for Watermarks {
             RuntimeEvent::WatermarkEmitted { attempt, subtask, operator, watermark } => {
                 self.on_emitted(*attempt, *subtask, operator, *watermark)
             }
+            RuntimeEvent::WatermarkReleased { attempt, subtask, operator, watermark } => {
+                self.on_released(*attempt, *subtask, operator, *watermark)
+            }
             RuntimeEvent::WatermarkSent { attempt, subtask, edge, watermark } => {
                 self.on_sent(*attempt, *subtask, *edge, *watermark)
             }
@@ -525,11 +559,11 @@ impl Check for Watermarks {
                 opened.1.push((operator.clone(), *watermark));
                 Ok(())
             }
-            RuntimeEvent::SnapshotTaken { attempt, subtask, checkpoint, .. } => {
-                self.on_snapshot(*attempt, *subtask, *checkpoint)
+            RuntimeEvent::SnapshotTaken { attempt, subtask, checkpoint, sections, .. } => {
+                self.on_snapshot(*attempt, *subtask, *checkpoint, sections)
             }
-            RuntimeEvent::SubtaskStarted { attempt, subtask, restored, watermark, .. } => {
-                self.on_started(*attempt, *subtask, *restored, *watermark)
+            RuntimeEvent::SubtaskStarted { attempt, subtask, restored, watermark, sections } => {
+                self.on_started(*attempt, *subtask, (*restored, sections), *watermark)
             }
             RuntimeEvent::SourceExhausted { attempt, subtask } => {
                 self.on_exhausted(*attempt, *subtask)
