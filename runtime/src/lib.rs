@@ -91,3 +91,8 @@ pub use windows::{DynamicSession, Global, Session, Sliding, Tumbling};
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/windows.md")]
 struct WindowsPage;
+
+/// The examples of the page on requests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/async.md")]
+struct AsyncPage;

@@ -36,7 +36,8 @@ const GATE: &str = "gate";
 pub enum Command {
     /// Emit the barrier of this checkpoint. Only sources act on it.
     Trigger(Barrier),
-    /// Emit the barrier of this checkpoint, and read no further. Only sources act on it.
+    /// Emit the barrier of this checkpoint, and read no further. Only sources act on it. What is under
+    /// way in operators is part of the snapshots.
     Stop(CheckpointId),
     /// The checkpoint will not complete.
     Abort(CheckpointId),
@@ -283,7 +284,12 @@ impl Subtask {
     /// Dropping the future is how an attempt is cancelled. What was not committed is not visible.
     pub async fn run(mut self) -> Result<(), Error> {
         while self.phase != Phase::Finished {
+            let is_full = self.is_full();
             let event = poll_fn(|cx| self.poll_event(cx)).await;
+            if is_full {
+                // To wait for answers is not to wait for input.
+                self.activity.since = self.machine.now();
+            }
             self.on_event(event?).await?;
             self.flush().await?;
             if self.turn.is_over(self.activity.since) {
@@ -342,12 +348,15 @@ impl Subtask {
     /// Returns whether there may be input, and room for it.
     fn takes_input(&mut self) -> bool {
         match self.phase {
-            Phase::Processing if self.has_requests => {
-                self.ending.is_none() && self.head.chain().load() < Load::Full
-            }
-            Phase::Processing | Phase::Drained => true,
+            Phase::Processing => self.ending.is_none() && !self.is_full(),
+            Phase::Drained => true,
             Phase::Exhausted | Phase::Stopped | Phase::Finished => false,
         }
+    }
+
+    /// Returns whether so much is under way that there is no room for input.
+    fn is_full(&mut self) -> bool {
+        self.has_requests && self.head.chain().load() == Load::Full
     }
 
     async fn on_event(&mut self, event: Event) -> Result<(), Error> {

@@ -268,3 +268,6 @@ impl<T: Data, U: Data> Operator for AsyncOperator<T, U> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
