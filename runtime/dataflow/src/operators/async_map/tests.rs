@@ -11,7 +11,7 @@ use std::{
 };
 
 use expect_test::{Expect, expect};
-use floodmark_model::{Barrier, CheckpointId, KeyGroupLayout};
+use floodmark_model::{Barrier, CheckpointId, KeyGroupLayout, VertexId};
 use floodmark_state::RestoredState;
 use tokio::sync::oneshot;
 
@@ -142,7 +142,7 @@ fn opened(options: &AsyncOptions<i64, Vec<i64>>, log: &Log, from: Option<Snapsho
     let mut cx = OpenContext {
         machine: &nowhere::machine(),
         attempt: Attempt::default(),
-        subtask: SubtaskId::default(),
+        subtask: SubtaskId { vertex: VertexId(0), index: 0 },
         key_groups: layout.range_of(0),
         checkpoint: None,
         restored: &mut restored,
@@ -225,7 +225,17 @@ fn event_time_and_idleness_wait_for_the_answers_before_them() {
             Answers(2),
             AnswerNothing(1),
         ],
-        expect![[r#""#]],
+        expect![[r#"
+                opens at -∞
+                watermark 0
+            asks 1
+            asks 2
+            asks 6
+                records [2, 102]
+                watermark 5
+                records [6, 106]
+                idle
+        "#]],
     );
 }
 
@@ -234,7 +244,16 @@ fn a_batch_that_is_larger_than_the_capacity_waits_for_its_turn() {
     check(
         ordered(2),
         &[Records(&[1, 2, 3, 4]), Answers(2), Answers(1), Answers(3), Answers(4)],
-        expect![[r#""#]],
+        expect![[r#"
+                opens at -∞
+            asks 1
+            asks 2
+            asks 3
+            asks 4
+                records [1, 101, 2, 102]
+                records [3, 103]
+                records [4, 104]
+        "#]],
     );
 }
 
@@ -255,7 +274,23 @@ fn what_was_not_passed_on_is_asked_again_in_its_place() {
             Answers(2),
             Answers(4),
         ],
-        expect![[r#""#]],
+        expect![[r#"
+                opens at -∞
+            asks 1
+            asks 2
+            asks 3
+                records [1, 101]
+            restart
+                opens at -∞
+            asks 2
+            asks 3
+            asks 4
+                records [2, 102]
+                watermark 2
+                records [3, 103]
+                watermark 3
+                records [4, 104]
+        "#]],
     );
 }
 
@@ -264,7 +299,18 @@ fn those_downstream_begin_where_they_had_come() {
     check(
         unordered(10),
         &[Watermark(3), Records(&[5]), Watermark(7), Restart, Answers(5), Restart],
-        expect![[r#""#]],
+        expect![[r#"
+                opens at -∞
+                watermark 3
+            asks 5
+            restart
+                opens at 3
+            asks 5
+                records [5, 105]
+                watermark 7
+            restart
+                opens at 7
+        "#]],
     );
 }
 
@@ -284,14 +330,37 @@ fn results_are_of_the_split_of_their_record() {
             Restart,
             EndOf(1),
             Answers(1),
-            Answers(2),
             Answers(3),
         ],
-        expect![[r#""#]],
+        expect![[r#"
+                opens at -∞
+            asks 1
+            asks 2
+            asks 3
+                Reading(1)
+                records [2, 102]
+            restart
+                opens at -∞
+            asks 1
+            asks 3
+                Reading(0)
+                records [1, 101]
+                Ended(1)
+                records [3, 103]
+        "#]],
     );
 }
 
 #[test]
 fn a_request_that_fails_names_its_operator() {
-    check(ordered(2), &[Records(&[1, 2]), Fail(2)], expect![[r#""#]]);
+    check(
+        ordered(2),
+        &[Records(&[1, 2]), Fail(2)],
+        expect![[r#"
+            opens at -∞
+        asks 1
+        asks 2
+        operator lookup: nobody knows
+    "#]],
+    );
 }
