@@ -44,7 +44,7 @@ async fn first_is_last(options: AsyncOptions<u64, u64>) -> Vec<u64> {
         })
         .uid("answers")
         .collect("collected");
-    run(&env).await.unwrap();
+    run(&env).await.expect("the job ends");
     assert_eq!(done_count.load(Ordering::SeqCst), COUNT);
     answers.values()
 }
@@ -207,7 +207,7 @@ async fn a_job_that_stops_goes_on_with_its_requests() {
             .async_map(AsyncOptions::unordered(100, LONG), move |number: u64, cx| {
                 let is_open = is_open.clone();
                 async move {
-                    while number % 10 == 0 && !is_open.load(Ordering::SeqCst) {
+                    while number.is_multiple_of(10) && !is_open.load(Ordering::SeqCst) {
                         cx.sleep(MOMENT).await;
                     }
                     Ok(number)
@@ -242,10 +242,10 @@ async fn a_job_that_stops_goes_on_with_its_requests() {
 /// Counts records in windows behind two lookups, and returns the counts.
 async fn counted(env: Environment) -> Vec<(i64, u64)> {
     let by_time = WatermarkStrategy::ascending()
-        .timestamps(|index: &u64| i64::try_from(*index).unwrap())
+        .timestamps(|index: &u64| i64::try_from(*index).expect("a small number"))
         .emit_every(3);
     let pause = |index: u64, cx: AsyncContext| async move {
-        assert_eq!(cx.timestamp(), Timestamp(i64::try_from(index).unwrap()));
+        assert_eq!(cx.timestamp(), Timestamp(i64::try_from(index).expect("a small number")));
         cx.sleep(Duration::from_micros(index * 7_919 % 4_000)).await;
         Ok(index)
     };
@@ -265,7 +265,7 @@ async fn counted(env: Environment) -> Vec<(i64, u64)> {
         .fold(0, |count, _| *count += 1)
         .uid("count")
         .collect("counts");
-    run(&env).await.unwrap();
+    run(&env).await.expect("the job ends");
     counts.values().into_iter().map(|((), window, count)| (window.start.0, count)).collect()
 }
 

@@ -52,7 +52,7 @@ fn region_of(customer: u64) -> u64 {
 async fn ask(question: u64, cx: &AsyncContext) -> Result<(), BoxError> {
     let random = mix(!question);
     cx.sleep(Duration::from_millis(random % 40)).await;
-    let is_busy = random % 9 == 0 && cx.retry_count() < 2;
+    let is_busy = random.is_multiple_of(9) && cx.retry_count() < 2;
     if is_busy { Err("busy".into()) } else { Ok(()) }
 }
 
@@ -69,24 +69,23 @@ pub(crate) fn priced_orders(orders: Stream<Order>) -> Stream<(u64, u64)> {
         .parallelism(1)
 }
 
+/// Asks again after a while that grows, and takes answers as they come.
+fn as_they_come<T: 'static, U: 'static>() -> AsyncOptions<T, U> {
+    let millis = Duration::from_millis;
+    let backoff = AsyncRetryStrategy::exponential_backoff(3, millis(10), millis(40));
+    AsyncOptions::unordered(CAPACITY, PATIENCE).retry(backoff)
+}
+
 /// Sums the prices of orders by the region of their customers. Prices and regions come as they come:
 /// a sum does not depend on the order, and event time waits for them.
 pub(crate) fn turnover_by_region(orders: Stream<Order>) -> Stream<(u64, Window, u64)> {
-    let options = || {
-        let backoff = AsyncRetryStrategy::exponential_backoff(
-            3,
-            Duration::from_millis(10),
-            Duration::from_millis(40),
-        );
-        AsyncOptions::unordered(CAPACITY, PATIENCE).retry(backoff)
-    };
     orders
-        .async_map(options(), |(number, customer, article, _), cx| async move {
+        .async_map(as_they_come(), |(number, customer, article, _), cx| async move {
             ask(number, &cx).await?;
             Ok((customer, cents_of(article)))
         })
         .uid("prices")
-        .async_map(options(), |(customer, cents), cx| async move {
+        .async_map(as_they_come(), |(customer, cents), cx| async move {
             ask(customer, &cx).await?;
             Ok((region_of(customer), cents))
         })

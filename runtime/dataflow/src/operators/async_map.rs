@@ -47,7 +47,7 @@ pub struct AsyncOperator<T, U> {
     uid: String,
     requests: Arc<Requests<T, Vec<U>>>,
     queue: RequestQueue<T, Vec<U>>,
-    under_way: FuturesUnordered<BoxFuture<(u64, Result<Vec<U>, BoxError>)>>,
+    under_way: FuturesUnordered<BoxFuture<Answer<U>>>,
     /// Why a request has failed for good.
     failure: Option<BoxError>,
     /// The split of the source whose records come, if that is known.
@@ -58,6 +58,9 @@ pub struct AsyncOperator<T, U> {
     /// Present once the operator is open.
     runner: Option<Runner>,
 }
+
+/// The place of a record, and what its request came to.
+type Answer<U> = (u64, Result<Vec<U>, BoxError>);
 
 /// What those downstream have heard, as a snapshot keeps it.
 #[derive(Clone, Debug, Serialize, Deserialize)]

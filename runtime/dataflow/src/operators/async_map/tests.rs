@@ -22,12 +22,12 @@ use crate::{Chained, Commit, Output, Push, SideOutputs, Stage, chain::Outlet};
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Seen>>);
 
-type Answer = Result<Vec<i64>, BoxError>;
+type Reply = Result<Vec<i64>, BoxError>;
 
 #[derive(Default)]
 struct Seen {
     text: String,
-    open: BTreeMap<i64, oneshot::Sender<Answer>>,
+    open: BTreeMap<i64, oneshot::Sender<Reply>>,
 }
 
 impl Log {
@@ -40,14 +40,14 @@ impl Log {
         Ok(())
     }
 
-    fn ask(&self, value: i64) -> oneshot::Receiver<Answer> {
+    fn ask(&self, value: i64) -> oneshot::Receiver<Reply> {
         let (sender, receiver) = oneshot::channel();
         self.say(&format!("asks {value}")).unwrap();
         self.lock().open.insert(value, sender);
         receiver
     }
 
-    fn answer(&self, value: i64, answer: Answer) {
+    fn answer(&self, value: i64, answer: Reply) {
         let sender = self.lock().open.remove(&value).expect("it was asked");
         sender.send(answer).expect("somebody waits for it");
     }
