@@ -10,8 +10,8 @@ use std::{
 };
 
 use floodmark::{
-    AsyncContext, AsyncOptions, AsyncRetryStrategy, BoxError, Environment, Error, FileSink,
-    Generator, RestartStrategy, Timestamp, Tumbling, WatermarkStrategy,
+    AsyncContext, AsyncOptions, AsyncRetryStrategy, BoxError, ClusterConfig, Environment, Error,
+    FileSink, Generator, RestartStrategy, Timestamp, Tumbling, WatermarkStrategy,
 };
 
 use crate::machine::{Folder, Gate, Gated, ended, run, sorted, until};
@@ -278,4 +278,44 @@ async fn event_time_waits_for_answers_and_the_end_for_all_of_them() {
             assert_eq!(sorted(counted(env.parallelism(parallelism)).await), expected);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_wait_for_answers_is_not_to_be_idle() {
+    const COUNT: u64 = 4;
+    let answered_count = Arc::new(AtomicU64::new(0));
+    let heartbeats =
+        ClusterConfig { heartbeat_interval: Duration::from_millis(20), ..ClusterConfig::default() };
+    let env = Environment::new().cluster(heartbeats);
+    let by_time = || WatermarkStrategy::ascending().timestamps(|time: &i64| *time).emit_every(1);
+    let time = |index: u64| i64::try_from(index).expect("a small number");
+    let counter = answered_count.clone();
+    let slow = env
+        .source("slow", Gated { count: COUNT, gate_at: COUNT, gate: Gate::Closed })
+        .map(time)
+        .watermarks(by_time().idle_after(Duration::from_millis(150)))
+        // While one is asked for, there is no room for the next.
+        .async_map(AsyncOptions::ordered(1, LONG), move |time, cx| {
+            let answered_count = counter.clone();
+            async move {
+                cx.sleep(Duration::from_millis(400)).await;
+                answered_count.fetch_add(1, Ordering::SeqCst);
+                Ok(time)
+            }
+        });
+    // The other one is far ahead, and does not end before the slow one.
+    let is_done = move || answered_count.load(Ordering::SeqCst) == COUNT;
+    let gate = Gate::OpensWhen(Arc::new(is_done));
+    let ahead = env
+        .source("ahead", Gated { count: 2, gate_at: 1, gate })
+        .map(move |index| 10_000 + time(index))
+        .watermarks(by_time());
+    let counts = slow
+        .union(ahead)
+        .window_all(Tumbling::event_time(Duration::from_secs(1)))
+        .fold(0, |count, _| *count += 1)
+        .collect("counts");
+    run(&env).await.expect("the job ends");
+    let counts: Vec<u64> = counts.values().into_iter().map(|((), _, count)| count).collect();
+    assert_eq!(counts, [COUNT, 2]);
 }

@@ -248,11 +248,13 @@ mod tests {
         /// Fires: the time, the key, and what time it is.
         Fire(TimeDomain, i64, u64, i64),
         Watermark(i64),
+        /// An operator with requests passes event time on.
+        Released(i64),
         Clock(i64),
         Snapshot(u64),
     }
 
-    use Do::{Begin, Clock, Delete, Fire, Set, Snapshot, Watermark};
+    use Do::{Begin, Clock, Delete, Fire, Released, Set, Snapshot, Watermark};
 
     fn event(attempt: Attempt, what: Do) -> RuntimeEvent {
         let (subtask, operator) = (SUBTASK, "alarm".to_owned());
@@ -284,6 +286,12 @@ mod tests {
             Watermark(watermark) => RuntimeEvent::WatermarkAdvanced {
                 attempt,
                 subtask,
+                watermark: Timestamp(watermark),
+            },
+            Released(watermark) => RuntimeEvent::WatermarkReleased {
+                attempt,
+                subtask,
+                operator: "lookup".to_owned(),
                 watermark: Timestamp(watermark),
             },
             Clock(now) => {
@@ -364,6 +372,15 @@ mod tests {
         speaks(&[&set[..], &[Fire(EVENT, 5, 2, 8)]].concat(), "fires before one at 3");
         let ahead = [Fire(EVENT, 3, 9, 8), Fire(EVENT, 5, 2, 8), Watermark(7)];
         speaks(&[&set[..], &ahead].concat(), "fired for event time 8, and it is 7");
+    }
+
+    #[test]
+    fn timers_behind_requests_wait_until_those_pass_event_time_on() {
+        let begin = [Begin(1, None), Released(1), Set(EVENT, 5, 7), Watermark(9), Released(4)];
+        assert_eq!(verdict(&begin), Ok(()));
+        let fired = [begin.as_slice(), &[Fire(EVENT, 5, 7, 6), Released(6)]].concat();
+        assert_eq!(verdict(&fired), Ok(()));
+        speaks(&[begin.as_slice(), &[Released(6)]].concat(), "has not fired by 6");
     }
 
     #[test]

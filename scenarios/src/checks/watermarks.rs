@@ -722,6 +722,48 @@ mod tests {
         let late = [sent(5), arrived(5), advanced(5), idle(true), snapshot(SOURCE), snapshot(SUMS)];
         speaks(&late, "knows of 5, and idle");
     }
+
+    fn snapshot_with_requests(count: u64) -> RuntimeEvent {
+        let mut snapshot = snapshot(SUMS);
+        if let RuntimeEvent::SnapshotTaken { sections, .. } = &mut snapshot {
+            sections.extend(requests(count));
+        }
+        snapshot
+    }
+
+    fn requests(entry_count: u64) -> Vec<SectionDigest> {
+        let name = "lookup/requests-under-way".to_owned();
+        vec![SectionDigest { name, entry_count, hash: 0 }]
+    }
+
+    fn released(watermark: i64) -> RuntimeEvent {
+        let (attempt, subtask, operator) = (Attempt::default(), SUMS, "lookup".to_owned());
+        let watermark = Timestamp(watermark);
+        RuntimeEvent::WatermarkReleased { attempt, subtask, operator, watermark }
+    }
+
+    #[test]
+    fn who_follows_requests_begins_where_those_had_come() {
+        let script = [sent(5), arrived(5), released(2), released(3), advanced(5)];
+        speaks(&[script.as_slice(), &[released(3)]].concat(), "passed on watermark 3 after 3");
+        let again = |at: i64| {
+            let attempt = Attempt { number: 1, ..Attempt::default() };
+            let (operator, restored) = ("sums".to_owned(), Some(CheckpointId(3)));
+            let (subtask, watermark) = (SUMS, Timestamp(at));
+            let started = RuntimeEvent::SubtaskStarted {
+                attempt,
+                subtask,
+                restored,
+                watermark: Timestamp(5),
+                sections: requests(1),
+            };
+            let opened = RuntimeEvent::EventTimeRestored { attempt, subtask, operator, watermark };
+            [script.as_slice(), &[snapshot_with_requests(1), opened, started]].concat()
+        };
+        assert_eq!(verdict(&again(3)), Ok(()));
+        speaks(&again(4), "had reached watermark 5 in checkpoint 3, and begins attempt");
+    }
+
     #[test]
     fn who_follows_an_operator_with_promises_begins_where_that_had_come() {
         let attempt = Attempt { number: 1, ..Attempt::default() };
