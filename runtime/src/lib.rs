@@ -59,15 +59,16 @@ pub use floodmark_dataflow::{
     BoxError, EndedInputs, OutputTag, SinkContext, Source, SplitReader, TransactionId,
     TwoPhaseCommit, Work,
     operators::{
-        Aggregate, AggregatingRef, AggregatingState, Assigner, AtEnd, BroadcastProcess,
-        BroadcastRead, BroadcastWrite, CoProcess, Context, ContinuousEventTimeTrigger,
-        ContinuousProcessingTimeTrigger, CountEvictor, CountTrigger, DeltaEvictor, DeltaTrigger,
-        ErrorPolicy, EventTimeTrigger, Evictor, EvictorContext, Failed, Interval,
-        KeyedBroadcastProcess, KeyedCoProcess, KeyedProcess, ListState, MapState, NeverTrigger,
-        Offset, ProcessFunction, ProcessingTimeTrigger, PurgingTrigger, RecordContext, ReducingRef,
-        ReducingState, RuleContext, Sided, StateHandle, TimeEvictor, Timers, Trigger,
-        TriggerContext, TriggerResult, ValueState, Values, WatermarkGenerator, WatermarkOutput,
-        WatermarkStrategy, Window, WindowContext, WindowProcess, Writer,
+        Aggregate, AggregatingRef, AggregatingState, Assigner, AsyncContext, AsyncOptions,
+        AsyncRetryStrategy, AtEnd, BroadcastProcess, BroadcastRead, BroadcastWrite, CoProcess,
+        Context, ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger, CountEvictor,
+        CountTrigger, DeltaEvictor, DeltaTrigger, ErrorPolicy, EventTimeTrigger, Evictor,
+        EvictorContext, Failed, Interval, KeyedBroadcastProcess, KeyedCoProcess, KeyedProcess,
+        ListState, MapState, NeverTrigger, Offset, ProcessFunction, ProcessingTimeTrigger,
+        PurgingTrigger, RecordContext, ReducingRef, ReducingState, RuleContext, Sided, StateHandle,
+        TimeEvictor, Timers, Trigger, TriggerContext, TriggerResult, ValueState, Values,
+        WatermarkGenerator, WatermarkOutput, WatermarkStrategy, Window, WindowContext,
+        WindowProcess, Writer,
     },
 };
 pub use floodmark_host::{HostError, Secret};
@@ -92,3 +93,8 @@ pub use windows::{DynamicSession, Global, Session, Sliding, Tumbling};
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/windows.md")]
 struct WindowsPage;
+
+/// The examples of the page on requests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/async.md")]
+struct AsyncPage;

@@ -13,6 +13,7 @@ use floodmark_dataflow::{
 use floodmark_model::{Exchange, KeyGroupLayout, Timestamp};
 use floodmark_state::{Data, Key};
 
+mod async_map;
 mod fallible;
 mod interval_join;
 mod process;

@@ -681,6 +681,51 @@ pub const ALL: &[Bug] = &[
             checks: &["references"],
         },
     },
+    // Requests to others that take longer than a call.
+    Bug {
+        id: "O11",
+        source: "flink#2629, where it was argued about",
+        mistake: "Records whose requests are under way are not part of the snapshot: the source has gone \
+                  on, and nobody asks again.",
+        state: Planted {
+            bug: bug!(RequestsNotInSnapshot),
+            scenarios: &["lookups"],
+            checks: &["exactly_once"],
+        },
+    },
+    Bug {
+        id: "O12",
+        source: "flink-agents#178",
+        mistake: "Event time does not wait for the results of requests: they come too late for their \
+                  windows.",
+        state: Planted {
+            bug: bug!(WatermarkOvertakesRequests),
+            scenarios: &["lookups"],
+            checks: &["exactly_once"],
+        },
+    },
+    Bug {
+        id: "O13",
+        source: "FLINK-6435",
+        mistake: "A request that has failed is noted, and nobody else hears of it: its record is passed \
+                  over.",
+        state: Planted {
+            bug: bug!(RequestFailureSwallowed),
+            scenarios: &["lookups"],
+            checks: &["exactly_once"],
+        },
+    },
+    Bug {
+        id: "O14",
+        source: "event time of a chain taken for that of all its operators",
+        mistake: "Those who follow requests in a chain are restored with the event time of the subtask, \
+                  which they had not heard of yet.",
+        state: Planted {
+            bug: bug!(RequestsRestoredLate),
+            scenarios: &["lookups"],
+            checks: &["exactly_once", "watermarks"],
+        },
+    },
     // Mistakes of users, in the alarm of a river.
     Bug {
         id: "W1",

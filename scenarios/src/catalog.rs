@@ -21,6 +21,7 @@ pub mod idle_and_finished_sources;
 pub mod late_events;
 pub mod late_uploads;
 pub mod local_recovery;
+pub mod lookups;
 pub mod lost_abort;
 pub mod lost_acknowledgement;
 pub mod lost_barrier;
@@ -97,6 +98,7 @@ pub const ALL: &[&Scenario] = &[
     &outside_ledger::SCENARIO,
     &lost_abort::SCENARIO,
     &shared_directory::SCENARIO,
+    &lookups::SCENARIO,
 ];
 
 /// Stories of jobs with a mistake of their author: they must fail. They are run by name only.

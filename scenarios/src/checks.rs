@@ -120,6 +120,14 @@ fn difference(
     Some((name.clone(), entries(left), entries(right)))
 }
 
+/// Returns the operators of a subtask that make requests, and how many of those were under way.
+pub(crate) fn requests_under_way(sections: &[SectionDigest]) -> impl Iterator<Item = (&str, u64)> {
+    sections.iter().filter_map(|section| {
+        let operator = section.name.strip_suffix("/requests-under-way")?;
+        Some((operator, section.entry_count))
+    })
+}
+
 /// The names of a job's vertices, so that failures speak of operators and not of numbers.
 #[derive(Clone, Debug)]
 pub struct Names(std::sync::Arc<[String]>);

@@ -8,6 +8,7 @@
 pub mod flights;
 pub mod gauges;
 pub mod ledger;
+pub mod lookups;
 pub mod outside;
 pub mod purging_queue;
 pub mod reminders;

@@ -6,7 +6,7 @@
 use floodmark::{Attempt, RuntimeEvent, SnapshotOrigin, SubtaskId, TimeDomain, Timestamp};
 use floodmark_sim::{Effect, FrameFate, Incident, Operation};
 
-use crate::{NodeProgress, Progress, cluster::COORDINATOR};
+use crate::{NodeProgress, Progress, checks::requests_under_way, cluster::COORDINATOR};
 
 /// A situation worth reaching.
 #[derive(Clone, Copy)]
@@ -213,6 +213,32 @@ pub const RESTORED_TIMER_DELETED: Probe =
         };
         *domain == TimeDomain::Event && is_of_checkpoint(progress, *attempt, *subtask)
     });
+
+/// Requests were under way when a subtask took its snapshot of a checkpoint.
+pub const REQUESTS_IN_CHECKPOINT: Probe =
+    Probe::moment("requests_in_checkpoint", |progress, sighting| {
+        let Sighting::Event(_, RuntimeEvent::SnapshotTaken { checkpoint, sections, .. }) = sighting
+        else {
+            return false;
+        };
+        progress.in_flight.contains(checkpoint)
+            && requests_under_way(sections).any(|(_, count)| 0 < count)
+    });
+
+/// A subtask was restored with requests that had been under way.
+pub const REQUESTS_RESTORED: Probe = Probe::event("requests_restored", |event| {
+    matches!(
+        event,
+        RuntimeEvent::SubtaskStarted { restored: Some(_), sections, .. }
+            if requests_under_way(sections).any(|(_, count)| 0 < count)
+    )
+});
+
+/// An attempt failed because a request did.
+pub const REQUEST_FAILED: Probe = Probe::event(
+    "request_failed",
+    |event| matches!(event, RuntimeEvent::AttemptFailed { reason, .. } if reason.contains("is down")),
+);
 
 /// Returns whether a timer of a subtask is of a checkpoint for sure: the subtask has set none since.
 fn is_of_checkpoint(progress: &Progress, attempt: Attempt, subtask: SubtaskId) -> bool {

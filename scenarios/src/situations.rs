@@ -58,6 +58,7 @@ fn notable(sighting: Sighting<'_>) -> Option<(&str, &'static str)> {
             _,
             RuntimeEvent::SplitWatermark { .. }
             | RuntimeEvent::WatermarkEmitted { .. }
+            | RuntimeEvent::WatermarkReleased { .. }
             | RuntimeEvent::WatermarkSent { .. }
             | RuntimeEvent::ChannelWatermark { .. }
             | RuntimeEvent::WatermarkAdvanced { .. }

@@ -73,6 +73,39 @@ pub trait Stage: Send {
 
     /// Calls `visit` for every exchange at the end of the chain.
     fn visit_outlets(&mut self, visit: &mut dyn FnMut(&mut dyn Outlet));
+
+    /// Returns whether some operator has requests that outlast a call. The answer is always the same;
+    /// if it is no, nobody asks for the rest of this trait.
+    fn has_requests(&mut self) -> bool {
+        false
+    }
+
+    /// Returns how much is under way.
+    fn load(&mut self) -> Load {
+        Load::None
+    }
+
+    /// Goes on with what is under way, without passing anything on. Ready when there are results to
+    /// pass on.
+    fn poll_requests(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    /// Passes on the results that there are.
+    fn on_results(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// How much is under way in the operators of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Load {
+    /// Nothing: what was taken in has been passed on.
+    None,
+    /// Something, and there is room for more.
+    Some,
+    /// As much as there is room for: nothing more is to be taken in.
+    Full,
 }
 
 /// What a source says of one of its splits, which it counts from 0.
@@ -151,6 +184,9 @@ pub trait Operator: Send {
     /// What it emits.
     type Out: Data;
 
+    /// Whether it has requests that outlast a call: then it is asked for them.
+    const HAS_REQUESTS: bool = false;
+
     /// Prepares for the first record, with restored state where there is some.
     ///
     /// # Errors
@@ -171,14 +207,14 @@ pub trait Operator: Send {
         out: &mut Emitter<Self::Out>,
     ) -> Result<(), Error>;
 
-    /// Hears which split of the source the next records come from, or that one has ended. Records
-    /// that an operator makes of others count for the split of those.
+    /// Hears which split of the source the next records come from, or that one has ended, and passes
+    /// that on. Records that an operator makes of others count for the split of those.
     ///
     /// # Errors
     ///
     /// When those downstream fail.
-    fn on_split(&mut self, _split: Split, _out: &mut Emitter<Self::Out>) -> Result<(), Error> {
-        Ok(())
+    fn on_split(&mut self, split: Split, out: &mut Emitter<Self::Out>) -> Result<(), Error> {
+        out.split(split)
     }
 
     /// Advances event time, and passes the watermark on unless the operator makes its own.
@@ -256,6 +292,26 @@ pub trait Operator: Send {
         _now: Timestamp,
         _out: &mut Emitter<Self::Out>,
     ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Returns how much is under way. Nothing may be left when the operator has passed on every
+    /// result, for then the input may end.
+    fn load(&self) -> Load {
+        Load::None
+    }
+
+    /// Goes on with what is under way, without emitting anything. Ready when there are results.
+    fn poll_requests(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    /// Emits the results that there are.
+    ///
+    /// # Errors
+    ///
+    /// When a request has failed, or those downstream do.
+    fn on_results(&mut self, _out: &mut Emitter<Self::Out>) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -444,6 +500,17 @@ impl<O: Data> Emitter<O> {
         self.visit(&mut |stage| stage.on_idle())
     }
 
+    /// Tells those downstream which split of the source the next records come from, or that one has
+    /// ended.
+    ///
+    /// # Errors
+    ///
+    /// When those downstream fail.
+    pub fn split(&mut self, split: Split) -> Result<(), Error> {
+        self.flush()?;
+        self.visit(&mut |stage| stage.on_split(split))
+    }
+
     fn flush(&mut self) -> Result<(), Error> {
         self.output.push(std::mem::take(&mut self.batch))?;
         self.sides.sides.iter_mut().try_for_each(|(_, side)| side.flush())
@@ -497,8 +564,7 @@ impl<P: Operator> Stage for Chained<P> {
 
     fn on_split(&mut self, split: Split) -> Result<(), Error> {
         self.operator.on_split(split, &mut self.emitter)?;
-        self.emitter.flush()?;
-        self.emitter.visit(&mut |stage| stage.on_split(split))
+        self.emitter.flush()
     }
 
     fn on_watermark(&mut self, watermark: Timestamp) -> Result<(), Error> {
@@ -568,5 +634,43 @@ impl<P: Operator> Stage for Chained<P> {
             Ok(())
         });
         visited.expect("visiting cannot fail");
+    }
+
+    fn has_requests(&mut self) -> bool {
+        let mut has_requests = P::HAS_REQUESTS;
+        let visited = self.emitter.visit(&mut |stage| {
+            has_requests |= stage.has_requests();
+            Ok(())
+        });
+        visited.expect("asking for requests cannot fail");
+        has_requests
+    }
+
+    fn load(&mut self) -> Load {
+        let mut load = self.operator.load();
+        let visited = self.emitter.visit(&mut |stage| {
+            load = load.max(stage.load());
+            Ok(())
+        });
+        visited.expect("asking for the load cannot fail");
+        load
+    }
+
+    fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut results = self.operator.poll_requests(cx);
+        let visited = self.emitter.visit(&mut |stage| {
+            if stage.poll_requests(cx).is_ready() {
+                results = Poll::Ready(());
+            }
+            Ok(())
+        });
+        visited.expect("what fails is told when results are passed on");
+        results
+    }
+
+    fn on_results(&mut self) -> Result<(), Error> {
+        self.operator.on_results(&mut self.emitter)?;
+        self.emitter.flush()?;
+        self.emitter.visit(&mut |stage| stage.on_results())
     }
 }

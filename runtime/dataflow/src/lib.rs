@@ -4,7 +4,9 @@
 //!
 //! 1. A [`SplitReader`] yields it in a batch, or a [`ChannelReceiver`] takes the batch off its channel.
 //! 2. The [`Head`] of the subtask pushes the batch into the chain.
-//! 3. Each operator of the chain turns the batch into another one and pushes that on.
+//! 3. Each operator of the chain turns the batch into another one and pushes that on. One that asks
+//!    somebody for each record keeps it until the answer is there, and the subtask asks for answers
+//!    between two batches.
 //! 4. An [`Exchange`] at the end of the chain puts the record into the open batch of its channel.
 //! 5. The [`ChannelSender`] moves the closed batch to a subtask of the same process, or encodes it
 //!    into one frame for another.
@@ -37,8 +39,8 @@ mod watermark;
 
 pub use alignment::{Alignment, Step};
 pub use chain::{
-    Chained, Commit, Emitter, OpenContext, Operator, Output, OutputTag, Push, SideOutputs, Split,
-    Stage,
+    Chained, Commit, Emitter, Load, OpenContext, Operator, Output, OutputTag, Push, SideOutputs,
+    Split, Stage,
 };
 pub use channel::{ChannelReceiver, ChannelSender, InputEnd, OutputEnd, local_channel};
 pub use error::{BoxError, Error};

@@ -3,6 +3,7 @@
 //! Each is a plain [`Operator`](crate::Operator): what becomes of a batch, what of a watermark, and
 //! what it keeps in a snapshot. How they are put together is the façade's business.
 
+mod async_map;
 mod broadcast;
 mod context;
 mod fallible;
@@ -24,6 +25,7 @@ mod window;
 mod windowing;
 mod writer;
 
+pub use async_map::{AsyncCall, AsyncContext, AsyncOperator, AsyncOptions, AsyncRetryStrategy};
 pub use broadcast::{
     BroadcastOperator, BroadcastProcess, BroadcastRead, BroadcastWrite, KeyedBroadcastOperator,
     KeyedBroadcastProcess, RuleContext,

@@ -20,7 +20,7 @@ use floodmark_wire::{Section, StoredFile};
 use tokio::sync::mpsc;
 
 use crate::{
-    Alignment, Error, Head, Input, Step, WatermarkFloor, WatermarkMerge,
+    Alignment, Error, Head, Input, Load, Step, WatermarkFloor, WatermarkMerge,
     chain::{Cleanup, Commit, OpenContext},
     ticker::{Alarm, Ticker},
     turn::{Turn, give_way},
@@ -36,7 +36,8 @@ const GATE: &str = "gate";
 pub enum Command {
     /// Emit the barrier of this checkpoint. Only sources act on it.
     Trigger(Barrier),
-    /// Emit the barrier of this checkpoint, and read no further. Only sources act on it.
+    /// Emit the barrier of this checkpoint, and read no further. Only sources act on it. What is under
+    /// way in operators is part of the snapshots.
     Stop(CheckpointId),
     /// The checkpoint will not complete.
     Abort(CheckpointId),
@@ -116,6 +117,10 @@ pub struct Subtask {
     alignment: Option<Alignment>,
     watermarks: WatermarkMerge,
     phase: Phase,
+    /// Whether operators of the chain have requests that outlast a call.
+    has_requests: bool,
+    /// What waits for the results of all requests. No input is taken meanwhile.
+    ending: Option<Ending>,
     /// Channels that have not ended. Only counts in jobs without checkpoints.
     open_channel_count: usize,
     /// The latest checkpoint whose barrier a source has emitted.
@@ -148,6 +153,17 @@ enum Phase {
     Finished,
 }
 
+/// What may happen only when nothing is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// The source has no more input.
+    Exhausted,
+    /// The last barrier has come on every channel, and no input is left.
+    Barrier(Barrier),
+    /// All channels have ended.
+    Channels,
+}
+
 /// The activity clock: stands still while those downstream are not ready.
 #[derive(Debug, Default)]
 struct Activity {
@@ -164,6 +180,8 @@ enum Event {
     /// Processing-time timers are due.
     Timers(Timestamp),
     Input(Input),
+    /// There are results of requests.
+    Results,
     /// There is no input now, and some batches wait to be filled.
     Quiet,
 }
@@ -213,7 +231,7 @@ impl Subtask {
             reports: options.reports.clone(),
             failures: failure_sender,
         };
-        let channel_count = head.channels().len();
+        let (channel_count, has_requests) = (head.channels().len(), head.chain().has_requests());
         let mut this = Self {
             attempt,
             id: subtask,
@@ -222,6 +240,8 @@ impl Subtask {
             head,
             watermarks,
             phase: Phase::Processing,
+            has_requests,
+            ending: None,
             open_channel_count: channel_count,
             triggered: checkpoint.unwrap_or_default(),
             commands: options.commands,
@@ -264,7 +284,12 @@ impl Subtask {
     /// Dropping the future is how an attempt is cancelled. What was not committed is not visible.
     pub async fn run(mut self) -> Result<(), Error> {
         while self.phase != Phase::Finished {
+            let is_full = self.is_full();
             let event = poll_fn(|cx| self.poll_event(cx)).await;
+            if is_full {
+                // To wait for answers is not to wait for input.
+                self.activity.since = self.machine.now();
+            }
             self.on_event(event?).await?;
             self.flush().await?;
             if self.turn.is_over(self.activity.since) {
@@ -294,7 +319,10 @@ impl Subtask {
                 return Poll::Ready(Ok(Event::Timers(now)));
             }
         }
-        if matches!(self.phase, Phase::Processing | Phase::Drained)
+        if self.poll_requests(cx).is_ready() {
+            return Poll::Ready(Ok(Event::Results));
+        }
+        if self.takes_input()
             && let Poll::Ready(input) = self.head.poll_advance(cx)
         {
             return Poll::Ready(input.map(Event::Input));
@@ -306,6 +334,29 @@ impl Subtask {
         }
         self.turn.end();
         Poll::Pending
+    }
+
+    /// Goes on with what is under way. Behind a last barrier nothing does: it is state.
+    fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_requests && self.phase == Phase::Processing {
+            self.head.chain().poll_requests(cx)
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Returns whether there may be input, and room for it.
+    fn takes_input(&mut self) -> bool {
+        match self.phase {
+            Phase::Processing => self.ending.is_none() && !self.is_full(),
+            Phase::Drained => true,
+            Phase::Exhausted | Phase::Stopped | Phase::Finished => false,
+        }
+    }
+
+    /// Returns whether so much is under way that there is no room for input.
+    fn is_full(&mut self) -> bool {
+        self.has_requests && self.head.chain().load() == Load::Full
     }
 
     async fn on_event(&mut self, event: Event) -> Result<(), Error> {
@@ -328,6 +379,13 @@ impl Subtask {
             }
             Event::Timers(now) => self.head.chain().on_processing_time(now),
             Event::Input(input) => self.on_input(input).await,
+            Event::Results => {
+                self.head.chain().on_results()?;
+                match self.ending.take() {
+                    Some(ending) => self.end_or_wait(ending).await,
+                    None => Ok(()),
+                }
+            }
             Event::Quiet => {
                 self.head.chain().visit_outlets(&mut |outlet| outlet.close_open_batches());
                 Ok(())
@@ -355,12 +413,31 @@ impl Subtask {
                 self.watermarks.on_idle(channel);
                 self.advance()
             }
-            Input::Barrier(channel, barrier) => self.on_barrier(channel, barrier),
+            Input::Barrier(channel, barrier) => self.on_barrier(channel, barrier).await,
             Input::End(_) => {
                 self.open_channel_count -= 1;
-                if self.open_channel_count == 0 { self.end().await } else { Ok(()) }
+                if 0 < self.open_channel_count {
+                    return Ok(());
+                }
+                self.end_or_wait(Ending::Channels).await
             }
-            Input::Exhausted => self.on_exhausted().await,
+            Input::Exhausted => {
+                self.head.chain().on_watermark(Timestamp::MAX)?;
+                self.end_or_wait(Ending::Exhausted).await
+            }
+        }
+    }
+
+    /// Does what may be done only when nothing is under way, as soon as that is so.
+    async fn end_or_wait(&mut self, ending: Ending) -> Result<(), Error> {
+        if self.has_requests && self.head.chain().load() != Load::None {
+            self.ending = Some(ending);
+            return Ok(());
+        }
+        match ending {
+            Ending::Exhausted => self.on_exhausted().await,
+            Ending::Barrier(barrier) => self.take_snapshot(barrier),
+            Ending::Channels => self.end().await,
         }
     }
 
@@ -415,9 +492,8 @@ impl Subtask {
         }
     }
 
-    /// The source's input is over, and with it event time.
+    /// The source's input is over, and event time with it.
     async fn on_exhausted(&mut self) -> Result<(), Error> {
-        self.head.chain().on_watermark(Timestamp::MAX)?;
         self.phase = Phase::Exhausted;
         self.report(News::Exhausted);
         let (attempt, subtask) = (self.attempt, self.id);
@@ -462,7 +538,7 @@ impl Subtask {
         Ok(())
     }
 
-    fn on_barrier(&mut self, channel: usize, barrier: Barrier) -> Result<(), Error> {
+    async fn on_barrier(&mut self, channel: usize, barrier: Barrier) -> Result<(), Error> {
         let (attempt, checkpoint) = (self.attempt, barrier.checkpoint);
         let id = self.head.channels()[channel];
         self.machine.observe(|| RuntimeEvent::BarrierArrived { attempt, channel: id, checkpoint });
@@ -477,7 +553,12 @@ impl Subtask {
         }
         if is_complete {
             self.head.unblock();
-            self.take_snapshot(barrier)
+            // Where the job only stops, event time has not ended, and what is under way is state.
+            if barrier.is_final && self.watermarks.merged() == Timestamp::MAX {
+                self.end_or_wait(Ending::Barrier(barrier)).await
+            } else {
+                self.take_snapshot(barrier)
+            }
         } else {
             if !planted!(UnblockedChannel) {
                 self.head.block(channel);
@@ -491,6 +572,11 @@ impl Subtask {
             && alignment.on_abort(checkpoint)
         {
             self.alignment_aborted(checkpoint);
+        }
+        if let Some(Ending::Barrier(barrier)) = self.ending
+            && barrier.checkpoint <= checkpoint
+        {
+            self.ending = None;
         }
         self.triggered = self.triggered.max(checkpoint);
     }
@@ -614,6 +700,9 @@ impl Subtask {
             if self.ticker.poll_tick(cx).is_ready() {
                 self.pulse(cx)?;
             }
+            // Whoever waits for an answer is not to time out because others are slow. What comes is
+            // passed on afterwards.
+            let _ = self.poll_requests(cx);
             self.poll_flush(cx)
         })
         .await?;

@@ -197,6 +197,13 @@ pub enum RuntimeEvent {
         operator: String,
         watermark: Timestamp,
     },
+    /// An operator with requests has passed on a watermark, which had to wait for their results.
+    WatermarkReleased {
+        attempt: Attempt,
+        subtask: SubtaskId,
+        operator: String,
+        watermark: Timestamp,
+    },
     /// A watermark was sent on all channels of an edge. One that is not new says that the channels
     /// are active again.
     WatermarkSent { attempt: Attempt, subtask: SubtaskId, edge: EdgeId, watermark: Timestamp },
@@ -314,6 +321,7 @@ impl From<&RuntimeEvent> for &'static str {
             RuntimeEvent::SplitIdle { .. } => "split_idle",
             RuntimeEvent::SplitEnded { .. } => "split_ended",
             RuntimeEvent::WatermarkEmitted { .. } => "watermark_emitted",
+            RuntimeEvent::WatermarkReleased { .. } => "watermark_released",
             RuntimeEvent::WatermarkSent { .. } => "watermark_sent",
             RuntimeEvent::IdleSent { .. } => "idle_sent",
             RuntimeEvent::ChannelWatermark { .. } => "channel_watermark",
@@ -455,6 +463,9 @@ impl fmt::Display for RuntimeEvent {
             }
             Self::WatermarkEmitted { subtask, operator, watermark, .. } => {
                 write!(f, "watermark {watermark} promised by {operator} in {subtask}")
+            }
+            Self::WatermarkReleased { subtask, operator, watermark, .. } => {
+                write!(f, "watermark {watermark} passed on by {operator} in {subtask}")
             }
             Self::WatermarkSent { subtask, edge, watermark, .. } => {
                 write!(f, "watermark {watermark} sent by {subtask} on edge {}", edge.0)

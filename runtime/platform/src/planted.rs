@@ -154,5 +154,13 @@ mod switch {
         AbortFailureSwallowed,
         /// O7: when a job has ended, its storage is looked through once, however the job went.
         LooksOnceForGarbage,
+        /// O11: requests under way are not part of the snapshot.
+        RequestsNotInSnapshot,
+        /// O12: event time does not wait for the results of requests under way.
+        WatermarkOvertakesRequests,
+        /// O13: a request that has failed for good is noted, and its record is passed over.
+        RequestFailureSwallowed,
+        /// O14: those who follow requests are restored with the event time of those before them.
+        RequestsRestoredLate,
     }
 }

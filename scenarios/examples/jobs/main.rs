@@ -17,6 +17,7 @@
 mod alarms;
 mod counters;
 mod flights;
+mod lookups;
 mod patterns;
 mod splits;
 mod two_inputs;
@@ -95,6 +96,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         two_inputs::EXAMPLES,
         patterns::EXAMPLES,
         flights::EXAMPLES,
+        lookups::EXAMPLES,
     ];
     let all = all.into_iter().flatten();
     let is_wanted =

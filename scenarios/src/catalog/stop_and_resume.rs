@@ -13,7 +13,7 @@ use floodmark_sim::{Fault, FaultPlan};
 use crate::{
     Draw, Group, Scenario, cluster,
     faults::{at, crash, frames},
-    jobs::{flights, reminders, transfers, word_count},
+    jobs::{flights, lookups, reminders, transfers, word_count},
     probes,
 };
 
@@ -27,7 +27,14 @@ pub const SCENARIO: Scenario = Scenario {
     name: "stop_and_resume",
     group: Group::Process,
     tells: "the job is stopped with a last checkpoint and started again, while frames and nodes fail",
-    jobs: &[&flights::JOB, &transfers::JOB, &word_count::JOB, &reminders::JOB],
+    jobs: &[
+        &flights::JOB,
+        &transfers::JOB,
+        &word_count::JOB,
+        &reminders::JOB,
+        &lookups::ORDERED,
+        &lookups::UNORDERED,
+    ],
     size: 1_200,
     worker_count: 3,
     faults: |seed| {

@@ -3,16 +3,19 @@
 //! - A timer that fires was set, has not fired and was not removed; no earlier one of its operator and
 //!   domain is left.
 //! - Its time has come: the watermark, or the clock, has reached it.
-//! - When a subtask's event time has advanced, no event-time timer up to it is left. At every barrier
-//!   no processing-time timer up to the clock is left.
+//! - When a subtask's event time has advanced, no event-time timer up to it is left; in a subtask with
+//!   requests, when those have passed it on. At every barrier no processing-time timer up to the clock
+//!   is left.
 //!
 //! The timers that are set are kept with every snapshot, so that a restore rolls the check back too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use floodmark::{Attempt, CheckpointId, RuntimeEvent, SubtaskId, TimeDomain, Timestamp};
+use floodmark::{
+    Attempt, CheckpointId, RuntimeEvent, SectionDigest, SubtaskId, TimeDomain, Timestamp,
+};
 
-use super::{Check, Names};
+use super::{Check, Names, requests_under_way};
 
 /// Follows every timer from when it is set until it fires.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ struct State {
     set: BTreeMap<(String, TimeDomain), BTreeSet<(Timestamp, u64)>>,
     /// The latest event time for which event-time timers fired.
     fired_for: Option<Timestamp>,
+    /// What operators with requests have passed on.
+    released: BTreeMap<String, Timestamp>,
 }
 
 /// One timer, where it was set.
@@ -61,13 +66,29 @@ impl Timers {
         )
     }
 
-    fn begin(&mut self, attempt: Attempt, subtask: SubtaskId, restored: Option<CheckpointId>) {
+    fn begin(
+        &mut self,
+        attempt: Attempt,
+        subtask: SubtaskId,
+        restored: Option<CheckpointId>,
+        sections: &[SectionDigest],
+    ) {
         if self.subtasks.get(&subtask).is_some_and(|state| attempt <= state.attempt) {
             return;
         }
         let kept = restored.and_then(|checkpoint| self.snapshots.get(&(checkpoint, subtask)));
-        let set = kept.map(|state| state.set.clone()).unwrap_or_default();
-        self.subtasks.insert(subtask, State { attempt, set, fired_for: None });
+        let (set, before) = kept.map(|state| (state.set.clone(), state.released.clone())).unzip();
+        let released = requests_under_way(sections).map(|(operator, _)| {
+            let before = before.as_ref().and_then(|before| before.get(operator));
+            (operator.to_owned(), before.copied().unwrap_or(Timestamp::MIN))
+        });
+        let state = State {
+            attempt,
+            released: released.collect(),
+            set: set.unwrap_or_default(),
+            fired_for: None,
+        };
+        self.subtasks.insert(subtask, state);
     }
 
     fn on_registered(&mut self, timer: Timer<'_>) -> Result<(), String> {
@@ -111,6 +132,35 @@ impl Timers {
         Ok(())
     }
 
+    /// An operator with requests has passed event time on. Those behind all such operators have heard
+    /// what the slowest of them has passed on.
+    fn on_released(
+        &mut self,
+        (attempt, subtask): (Attempt, SubtaskId),
+        operator: &str,
+        watermark: Timestamp,
+    ) -> Result<(), String> {
+        let Some(state) = self.state(attempt, subtask) else { return Ok(()) };
+        state.released.insert(operator.to_owned(), watermark);
+        let slowest = state.released.values().copied().min().unwrap_or(watermark);
+        // Those between two of them may have heard more.
+        state.fired_for = None;
+        self.on_reached((attempt, subtask), TimeDomain::Event, slowest)
+    }
+
+    /// The event time of a subtask has advanced.
+    fn on_advanced(
+        &mut self,
+        attempt: Attempt,
+        subtask: SubtaskId,
+        watermark: Timestamp,
+    ) -> Result<(), String> {
+        match self.state(attempt, subtask) {
+            Some(state) if !state.released.is_empty() => Ok(()),
+            _ => self.on_reached((attempt, subtask), TimeDomain::Event, watermark),
+        }
+    }
+
     /// Time has reached `now` in a domain: what was set up to it has fired.
     fn on_reached(
         &mut self,
@@ -146,8 +196,8 @@ impl Check for Timers {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a law is about a few kinds of event")]
     fn on_event(&mut self, _: &str, event: &RuntimeEvent) -> Result<(), String> {
         match *event {
-            RuntimeEvent::SubtaskStarted { attempt, subtask, restored, .. } => {
-                self.begin(attempt, subtask, restored);
+            RuntimeEvent::SubtaskStarted { attempt, subtask, restored, ref sections, .. } => {
+                self.begin(attempt, subtask, restored, sections);
                 Ok(())
             }
             RuntimeEvent::SnapshotTaken { attempt, subtask, checkpoint, .. } => {
@@ -166,7 +216,10 @@ impl Check for Timers {
                 self.on_fired(Timer { attempt, subtask, operator, domain, time, key }, now)
             }
             RuntimeEvent::WatermarkAdvanced { attempt, subtask, watermark } => {
-                self.on_reached((attempt, subtask), TimeDomain::Event, watermark)
+                self.on_advanced(attempt, subtask, watermark)
+            }
+            RuntimeEvent::WatermarkReleased { attempt, subtask, ref operator, watermark } => {
+                self.on_released((attempt, subtask), operator, watermark)
             }
             RuntimeEvent::ProcessingTimeReached { attempt, subtask, now } => {
                 self.on_reached((attempt, subtask), TimeDomain::Processing, now)
@@ -195,11 +248,13 @@ mod tests {
         /// Fires: the time, the key, and what time it is.
         Fire(TimeDomain, i64, u64, i64),
         Watermark(i64),
+        /// An operator with requests passes event time on.
+        Released(i64),
         Clock(i64),
         Snapshot(u64),
     }
 
-    use Do::{Begin, Clock, Delete, Fire, Set, Snapshot, Watermark};
+    use Do::{Begin, Clock, Delete, Fire, Released, Set, Snapshot, Watermark};
 
     fn event(attempt: Attempt, what: Do) -> RuntimeEvent {
         let (subtask, operator) = (SUBTASK, "alarm".to_owned());
@@ -231,6 +286,12 @@ mod tests {
             Watermark(watermark) => RuntimeEvent::WatermarkAdvanced {
                 attempt,
                 subtask,
+                watermark: Timestamp(watermark),
+            },
+            Released(watermark) => RuntimeEvent::WatermarkReleased {
+                attempt,
+                subtask,
+                operator: "lookup".to_owned(),
                 watermark: Timestamp(watermark),
             },
             Clock(now) => {
@@ -311,6 +372,15 @@ mod tests {
         speaks(&[&set[..], &[Fire(EVENT, 5, 2, 8)]].concat(), "fires before one at 3");
         let ahead = [Fire(EVENT, 3, 9, 8), Fire(EVENT, 5, 2, 8), Watermark(7)];
         speaks(&[&set[..], &ahead].concat(), "fired for event time 8, and it is 7");
+    }
+
+    #[test]
+    fn timers_behind_requests_wait_until_those_pass_event_time_on() {
+        let begin = [Begin(1, None), Released(1), Set(EVENT, 5, 7), Watermark(9), Released(4)];
+        assert_eq!(verdict(&begin), Ok(()));
+        let fired = [begin.as_slice(), &[Fire(EVENT, 5, 7, 6), Released(6)]].concat();
+        assert_eq!(verdict(&fired), Ok(()));
+        speaks(&[begin.as_slice(), &[Released(6)]].concat(), "has not fired by 6");
     }
 
     #[test]

@@ -10,6 +10,8 @@
 //!   allow it to be (see [`merging`]);
 //! - event time is never stuck: at every snapshot a subtask has come as far as its inputs allow, and
 //!   what its senders had promised before their barriers has arrived before it;
+//! - what an operator passes on that waits for requests only grows, and those who follow it begin there;
+//!   as long as requests are under way, what waits for them is not stuck;
 //! - a source that has come to its end says so in every attempt, and a subtask finishes at the end of
 //!   time.
 //!
@@ -20,10 +22,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use floodmark::{
     Attempt, ChannelId, CheckpointId, EdgeId, EndedInputs, Exchange, JobGraph, RuntimeEvent,
-    SubtaskId, Timestamp,
+    SectionDigest, SubtaskId, Timestamp,
 };
 
-use super::{Check, Names};
+use super::{Check, Names, requests_under_way};
 use merging::{Change, Merging};
 
 mod merging;
@@ -68,6 +70,8 @@ struct State {
     splits: Option<u32>,
     ended: BTreeSet<u32>,
     promises: BTreeMap<String, Promises>,
+    /// What operators with requests have passed on.
+    released: BTreeMap<String, Timestamp>,
     /// Whether the end of time was sent in this attempt, and whether it is overdue.
     has_sent_end: bool,
     is_end_overdue: bool,
@@ -156,6 +160,7 @@ impl Watermarks {
             splits: None,
             ended: BTreeSet::new(),
             promises: BTreeMap::new(),
+            released: BTreeMap::new(),
             has_sent_end: false,
             is_end_overdue: false,
         }
@@ -221,7 +226,7 @@ impl Watermarks {
         &mut self,
         attempt: Attempt,
         subtask: SubtaskId,
-        restored: Option<CheckpointId>,
+        (restored, sections): (Option<CheckpointId>, &[SectionDigest]),
         watermark: Timestamp,
     ) -> Result<(), String> {
         self.begin(attempt, subtask, restored)?;
@@ -231,7 +236,12 @@ impl Watermarks {
         // Who follows an operator that makes promises of its own had heard those.
         let own = before.iter().flat_map(|state| state.promises.values());
         let own: Vec<Timestamp> = own.map(|promises| promises.emitted).collect();
-        let heard = if own.is_empty() { vec![promised] } else { own };
+        let mut heard = if own.is_empty() { vec![promised] } else { own };
+        // And who follows one with requests had heard what that had passed on.
+        heard.extend(requests_under_way(sections).map(|(operator, _)| {
+            let released = before.and_then(|state| state.released.get(operator));
+            released.copied().unwrap_or(Timestamp::MIN)
+        }));
         let from = restored.map_or("no checkpoint".to_owned(), |checkpoint| checkpoint.to_string());
         if watermark != promised {
             return Err(format!(
@@ -347,7 +357,9 @@ impl Watermarks {
         attempt: Attempt,
         subtask: SubtaskId,
         checkpoint: CheckpointId,
+        sections: &[SectionDigest],
     ) -> Result<(), String> {
+        let is_waiting = requests_under_way(sections).any(|(_, count)| 0 < count);
         let (name, has_edges) = (self.names.of(subtask), self.has_edges(subtask));
         let Some(state) = self.state(attempt, subtask) else { return Ok(()) };
         let stuck = |what: &str, at: Timestamp, limit: Timestamp| {
@@ -363,11 +375,12 @@ impl Watermarks {
         for (operator, promises) in &state.promises {
             if let Some(limit) = state.limit(operator)
                 && promises.emitted < limit
+                && !is_waiting
             {
                 return stuck(&format!("{operator} in {name}"), promises.emitted, limit);
             }
         }
-        if has_edges && state.have_all_splits_ended() && !state.has_sent_end {
+        if has_edges && state.have_all_splits_ended() && !state.has_sent_end && !is_waiting {
             // The barrier may come just before the source notices.
             if std::mem::replace(&mut state.is_end_overdue, true) {
                 return Err(format!(
@@ -407,6 +420,24 @@ impl Watermarks {
             }
         }
         Ok(())
+    }
+
+    fn on_released(
+        &mut self,
+        attempt: Attempt,
+        subtask: SubtaskId,
+        operator: &str,
+        watermark: Timestamp,
+    ) -> Result<(), String> {
+        let name = self.names.of(subtask);
+        let Some(state) = self.state(attempt, subtask) else { return Ok(()) };
+        let last = state.released.insert(operator.to_owned(), watermark);
+        match last.filter(|last| watermark <= *last) {
+            None => Ok(()),
+            Some(last) => Err(format!(
+                "{operator} in {name} in {attempt} passed on watermark {watermark} after {last}"
+            )),
+        }
     }
 
     fn on_sent(
@@ -497,6 +528,9 @@ impl Check for Watermarks {
             RuntimeEvent::WatermarkEmitted { attempt, subtask, operator, watermark } => {
                 self.on_emitted(*attempt, *subtask, operator, *watermark)
             }
+            RuntimeEvent::WatermarkReleased { attempt, subtask, operator, watermark } => {
+                self.on_released(*attempt, *subtask, operator, *watermark)
+            }
             RuntimeEvent::WatermarkSent { attempt, subtask, edge, watermark } => {
                 self.on_sent(*attempt, *subtask, *edge, *watermark)
             }
@@ -533,11 +567,11 @@ impl Check for Watermarks {
                 opened.1.push((operator.clone(), *watermark));
                 Ok(())
             }
-            RuntimeEvent::SnapshotTaken { attempt, subtask, checkpoint, .. } => {
-                self.on_snapshot(*attempt, *subtask, *checkpoint)
+            RuntimeEvent::SnapshotTaken { attempt, subtask, checkpoint, sections, .. } => {
+                self.on_snapshot(*attempt, *subtask, *checkpoint, sections)
             }
-            RuntimeEvent::SubtaskStarted { attempt, subtask, restored, watermark, .. } => {
-                self.on_started(*attempt, *subtask, *restored, *watermark)
+            RuntimeEvent::SubtaskStarted { attempt, subtask, restored, watermark, sections } => {
+                self.on_started(*attempt, *subtask, (*restored, sections), *watermark)
             }
             RuntimeEvent::SourceExhausted { attempt, subtask } => {
                 self.on_exhausted(*attempt, *subtask)
@@ -696,6 +730,48 @@ mod tests {
         let late = [sent(5), arrived(5), advanced(5), idle(true), snapshot(SOURCE), snapshot(SUMS)];
         speaks(&late, "knows of 5, and idle");
     }
+
+    fn snapshot_with_requests(count: u64) -> RuntimeEvent {
+        let mut snapshot = snapshot(SUMS);
+        if let RuntimeEvent::SnapshotTaken { sections, .. } = &mut snapshot {
+            sections.extend(requests(count));
+        }
+        snapshot
+    }
+
+    fn requests(entry_count: u64) -> Vec<SectionDigest> {
+        let name = "lookup/requests-under-way".to_owned();
+        vec![SectionDigest { name, entry_count, hash: 0 }]
+    }
+
+    fn released(watermark: i64) -> RuntimeEvent {
+        let (attempt, subtask, operator) = (Attempt::default(), SUMS, "lookup".to_owned());
+        let watermark = Timestamp(watermark);
+        RuntimeEvent::WatermarkReleased { attempt, subtask, operator, watermark }
+    }
+
+    #[test]
+    fn who_follows_requests_begins_where_those_had_come() {
+        let script = [sent(5), arrived(5), released(2), released(3), advanced(5)];
+        speaks(&[script.as_slice(), &[released(3)]].concat(), "passed on watermark 3 after 3");
+        let again = |at: i64| {
+            let attempt = Attempt { number: 1, ..Attempt::default() };
+            let (operator, restored) = ("sums".to_owned(), Some(CheckpointId(3)));
+            let (subtask, watermark) = (SUMS, Timestamp(at));
+            let started = RuntimeEvent::SubtaskStarted {
+                attempt,
+                subtask,
+                restored,
+                watermark: Timestamp(5),
+                sections: requests(1),
+            };
+            let opened = RuntimeEvent::EventTimeRestored { attempt, subtask, operator, watermark };
+            [script.as_slice(), &[snapshot_with_requests(1), opened, started]].concat()
+        };
+        assert_eq!(verdict(&again(3)), Ok(()));
+        speaks(&again(4), "had reached watermark 5 in checkpoint 3, and begins attempt");
+    }
+
     #[test]
     fn who_follows_an_operator_with_promises_begins_where_that_had_come() {
         let attempt = Attempt { number: 1, ..Attempt::default() };

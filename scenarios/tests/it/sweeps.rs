@@ -95,4 +95,5 @@ sweeps! {
     transaction_timeout
     outside_ledger
     shared_directory
+    lookups
 }

@@ -407,13 +407,13 @@ impl<T: Data> Operator for WatermarkOperator<T> {
         match split {
             Split::Reading(index) => {
                 self.current = index;
-                Ok(())
             }
             Split::Ended(index) => {
                 self.progress.splits[index].status = SplitStatus::Ended;
-                self.advance(out)
+                self.advance(out)?;
             }
         }
+        out.split(split)
     }
 
     fn on_batch(&mut self, mut batch: Batch<T>, out: &mut Emitter<T>) -> Result<(), Error> {

@@ -75,6 +75,7 @@ impl RuntimeEvent {
             | Self::SplitIdle { attempt, .. }
             | Self::SplitEnded { attempt, .. }
             | Self::WatermarkEmitted { attempt, .. }
+            | Self::WatermarkReleased { attempt, .. }
             | Self::WatermarkSent { attempt, .. }
             | Self::IdleSent { attempt, .. }
             | Self::AllInputsIdle { attempt, .. }
@@ -145,6 +146,7 @@ impl RuntimeEvent {
             | Self::SplitIdle { subtask, .. }
             | Self::SplitEnded { subtask, .. }
             | Self::WatermarkEmitted { subtask, .. }
+            | Self::WatermarkReleased { subtask, .. }
             | Self::WatermarkSent { subtask, .. }
             | Self::IdleSent { subtask, .. }
             | Self::AllInputsIdle { subtask, .. }

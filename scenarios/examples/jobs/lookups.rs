@@ -1,0 +1,128 @@
+//! Lookups: what a record needs is somewhere else, and takes its time.
+
+use std::time::Duration;
+
+use floodmark::{
+    AsyncContext, AsyncOptions, AsyncRetryStrategy, BoxError, Environment, Stream, Tumbling,
+    WatermarkStrategy, Window,
+};
+
+use crate::{Example, input, mix, shown, time_of};
+
+pub(crate) const EXAMPLES: &[Example] = &[
+    Example {
+        name: "priced_orders",
+        about: "orders with their prices, in the order in which they were made",
+        build: |env| shown(priced_orders(orders(env))),
+    },
+    Example {
+        name: "turnover_by_region",
+        about: "what customers of a region have spent in five seconds",
+        build: |env| shown(turnover_by_region(orders(env))),
+    },
+];
+
+/// An order: its number, the customer, the article, and the time.
+type Order = (u64, u64, u64, i64);
+
+/// A hundred questions at once, and five seconds for each.
+const CAPACITY: usize = 100;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn order(index: u64) -> Order {
+    let random = mix(index);
+    (index, random % 30, (random >> 8) % 12, time_of(index, 100))
+}
+
+fn orders(env: &Environment) -> Stream<Order> {
+    input(env, "orders", order)
+        .watermarks(WatermarkStrategy::ascending().timestamps(|order: &Order| order.3))
+        .parallelism(1)
+}
+
+fn cents_of(article: u64) -> u64 {
+    100 + article * 25
+}
+
+fn region_of(customer: u64) -> u64 {
+    customer % 4
+}
+
+/// Asks a service that takes its time, and is too busy now and then.
+async fn ask(question: u64, cx: &AsyncContext) -> Result<(), BoxError> {
+    let random = mix(!question);
+    cx.sleep(Duration::from_millis(random % 40)).await;
+    let is_busy = random.is_multiple_of(9) && cx.retry_count() < 2;
+    if is_busy { Err("busy".into()) } else { Ok(()) }
+}
+
+/// Adds the price of its article to each order.
+pub(crate) fn priced_orders(orders: Stream<Order>) -> Stream<(u64, u64)> {
+    let retries = AsyncRetryStrategy::fixed_delay(3, Duration::from_millis(20));
+    let options = AsyncOptions::ordered(CAPACITY, PATIENCE).retry(retries);
+    orders
+        .async_map(options, |(number, _, article, _), cx| async move {
+            ask(number, &cx).await?;
+            Ok((number, cents_of(article)))
+        })
+        .uid("prices")
+        .parallelism(1)
+}
+
+/// Asks again after a while that grows, and takes answers as they come.
+fn as_they_come<T: 'static, U: 'static>() -> AsyncOptions<T, U> {
+    let millis = Duration::from_millis;
+    let backoff = AsyncRetryStrategy::exponential_backoff(3, millis(10), millis(40));
+    AsyncOptions::unordered(CAPACITY, PATIENCE).retry(backoff)
+}
+
+/// Sums the prices of orders by the region of their customers. Prices and regions come as they come:
+/// a sum does not depend on the order, and event time waits for them.
+pub(crate) fn turnover_by_region(orders: Stream<Order>) -> Stream<(u64, Window, u64)> {
+    orders
+        .async_map(as_they_come(), |(number, customer, article, _), cx| async move {
+            ask(number, &cx).await?;
+            Ok((customer, cents_of(article)))
+        })
+        .uid("prices")
+        .async_map(as_they_come(), |(customer, cents), cx| async move {
+            ask(customer, &cx).await?;
+            Ok((region_of(customer), cents))
+        })
+        .uid("regions")
+        .key_by(|(region, _)| *region)
+        .window(Tumbling::event_time(Duration::from_secs(5)))
+        .fold(0, |sum, (_, cents)| *sum += cents)
+        .uid("turnover")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{COUNT, simulate, sorted};
+
+    #[test]
+    fn orders_keep_their_order_while_their_prices_are_looked_up() {
+        let expected: Vec<_> = (0..COUNT)
+            .map(order)
+            .map(|(number, _, article, _)| (number, 100 + article * 25))
+            .collect();
+        simulate(|env| priced_orders(orders(env))).check(|results| assert_eq!(results, expected));
+    }
+
+    #[test]
+    fn no_order_is_late_because_its_lookup_takes_long() {
+        let mut sums: BTreeMap<(u64, i64), u64> = BTreeMap::new();
+        for (_, customer, article, time) in (0..COUNT).map(order) {
+            *sums.entry((customer % 4, time / 5_000 * 5_000)).or_default() += 100 + article * 25;
+        }
+        let expected: Vec<_> = sums.into_iter().collect();
+        simulate(|env| turnover_by_region(orders(env))).check(|results| {
+            let results =
+                results.iter().map(|(region, window, sum)| ((*region, window.start.0), *sum));
+            assert_eq!(sorted(results), expected);
+        });
+    }
+}
