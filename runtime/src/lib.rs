@@ -76,7 +76,7 @@ pub use floodmark_model::{
     SectionDigest, SnapshotOrigin, SubtaskId, Term, TimeDomain, Timestamp, VertexId, WorkerId,
 };
 pub use floodmark_platform as platform;
-pub use floodmark_state::{Data, Key, ListRef, MapRef, ValueRef};
+pub use floodmark_state::{Data, Key, ListRef, MapRef, MigrateTo, Migration, Migrations, ValueRef};
 pub use floodmark_wire::name as object_name;
 pub use job::Job;
 pub use process::Process;
@@ -91,3 +91,8 @@ pub use windows::{DynamicSession, Global, Session, Sliding, Tumbling};
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/windows.md")]
 struct WindowsPage;
+
+/// The examples of the page on state whose type changes.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/state-migration.md")]
+struct StateMigrationPage;

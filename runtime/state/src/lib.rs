@@ -10,6 +10,7 @@ mod copy_shelf;
 mod index;
 mod keyed;
 mod pages;
+mod schema;
 mod snapshot;
 mod states;
 mod table;
@@ -18,9 +19,11 @@ mod windows;
 
 pub use copy_shelf::{Copy, CopyShelf};
 pub use keyed::KeyedStore;
+pub use schema::{Declaration, MigrateTo, Migration, Migrations};
 pub use snapshot::{FrozenSection, RestoredState, Snapshot, StateError, freeze_value};
 pub use states::{
-    Entries, Expiring, ExpiringTable, Lifetime, List, ListRef, MapRef, Mortal, ValueRef, keys_of,
+    Entries, Expiring, ExpiringTable, Form, Lifetime, List, ListForm, ListRef, MapForm, MapRef,
+    Mortal, ValueForm, ValueRef, keys_of,
 };
 pub use table::{Entry, Table, Vacancy};
 pub use timers::Timers;

@@ -33,10 +33,72 @@ pub enum StateError {
         /// What the snapshot holds.
         stored: String,
         /// What the operator asks for.
-        wanted: &'static str,
+        wanted: String,
+    },
+    /// One name is used for two states of different types.
+    #[error("state {operator}/{name} is used as {first} and as {second}")]
+    InUse {
+        /// The operator's uid.
+        operator: String,
+        /// The state's name.
+        name: String,
+        /// The type with which it was used first.
+        first: String,
+        /// The type with which it was used then.
+        second: String,
+    },
+    /// The stored state is of another kind: a list is no map.
+    #[error("state {operator}/{name} was stored as {stored}, and is wanted as {wanted}")]
+    Kind {
+        /// The operator's uid.
+        operator: String,
+        /// The state's name.
+        name: String,
+        /// What the snapshot holds.
+        stored: String,
+        /// What the operator asks for.
+        wanted: String,
+    },
+    /// The state was stored by a newer version of the job.
+    #[error(
+        "state {operator}/{name} was stored in version {found}, and this job expects version \
+         {expected}, which is older"
+    )]
+    Newer {
+        /// The operator's uid.
+        operator: String,
+        /// The state's name.
+        name: String,
+        /// The version that was stored.
+        found: u32,
+        /// The version of today.
+        expected: u32,
+    },
+    /// The state was stored by an older version of the job, and there is no way from there.
+    #[error(
+        "state {operator}/{name} was stored in version {found}, and this job expects version \
+         {expected} and has no migration from {found}"
+    )]
+    Unmigrated {
+        /// The operator's uid.
+        operator: String,
+        /// The state's name.
+        name: String,
+        /// The version that was stored.
+        found: u32,
+        /// The version of today.
+        expected: u32,
+    },
+    /// A migration has made one of two names of a map.
+    #[error("the migration of state {operator}/{name} gives two entries of a map one name")]
+    Merged {
+        /// The operator's uid.
+        operator: String,
+        /// The state's name.
+        name: String,
     },
     /// The bytes are not what they should be.
-    #[error("state {operator}/{name}")]
+    #[error("state {operator}/{name} cannot be read: {source}")]
     Malformed {
         /// The operator's uid.
         operator: String,
@@ -153,12 +215,16 @@ pub(crate) fn check_type<T>(section: &Section) -> Result<(), StateError> {
     if section.type_name == wanted {
         return Ok(());
     }
-    Err(StateError::Type {
+    Err(other_type(section, wanted))
+}
+
+pub(crate) fn other_type(section: &Section, wanted: &str) -> StateError {
+    StateError::Type {
         operator: section.operator.clone(),
         name: section.name.clone(),
         stored: section.type_name.clone(),
-        wanted,
-    })
+        wanted: wanted.to_owned(),
+    }
 }
 
 /// Returns the value in `bytes`, a part of `section`.
@@ -166,11 +232,20 @@ pub(crate) fn decode<T: DeserializeOwned>(
     section: &Section,
     bytes: &[u8],
 ) -> Result<T, StateError> {
-    codec::decode_value(bytes).map_err(|source| StateError::Malformed {
-        operator: section.operator.clone(),
-        name: section.name.clone(),
-        source,
-    })
+    codec::decode_value(bytes).map_err(|source| malformed(section, source))
+}
+
+/// Returns the value at the beginning of `bytes`, which then begin behind it.
+pub(crate) fn read<T: DeserializeOwned>(
+    section: &Section,
+    bytes: &mut &[u8],
+) -> Result<T, StateError> {
+    codec::read_value(bytes).map_err(|source| malformed(section, source))
+}
+
+pub(crate) fn malformed(section: &Section, source: WireError) -> StateError {
+    let (operator, name) = (section.operator.clone(), section.name.clone());
+    StateError::Malformed { operator, name, source }
 }
 
 /// Returns the parts of `sections` that fall into `range`, each with its section.

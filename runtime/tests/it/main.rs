@@ -4,6 +4,7 @@ mod bad_input;
 mod busy_sources;
 mod exactly_once;
 mod machine;
+mod migration;
 mod text_file;
 mod timers;
 mod windows;

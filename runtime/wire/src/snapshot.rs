@@ -25,7 +25,8 @@ pub struct Section {
     pub operator: String,
     /// The name of the state within the operator.
     pub name: String,
-    /// The Rust type of what is stored. Restoring into another type is an error.
+    /// The Rust type of what is stored, and its version if that is not the first. Restoring into
+    /// another type is an error, unless there is a migration.
     pub type_name: String,
     /// Entries in all groups.
     pub entry_count: u64,
