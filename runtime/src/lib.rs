@@ -61,12 +61,13 @@ pub use floodmark_dataflow::{
         Aggregate, AggregatingRef, AggregatingState, Assigner, AtEnd, BroadcastProcess,
         BroadcastRead, BroadcastWrite, CoProcess, Context, ContinuousEventTimeTrigger,
         ContinuousProcessingTimeTrigger, CountEvictor, CountTrigger, DeltaEvictor, DeltaTrigger,
-        EventTimeTrigger, Evictor, EvictorContext, Interval, KeyedBroadcastProcess, KeyedCoProcess,
-        KeyedProcess, ListState, MapState, NeverTrigger, Offset, ProcessFunction,
-        ProcessingTimeTrigger, PurgingTrigger, RecordContext, ReducingRef, ReducingState,
-        RuleContext, Sided, StateHandle, TimeEvictor, Timers, Trigger, TriggerContext,
-        TriggerResult, ValueState, Values, WatermarkGenerator, WatermarkOutput, WatermarkStrategy,
-        Window, WindowContext, WindowProcess, Writer,
+        EventTimeTrigger, Evictor, EvictorContext, InitializeContext, Interval,
+        KeyedBroadcastProcess, KeyedCoProcess, KeyedProcess, ListState, MapState, NeverTrigger,
+        Offset, OperatorListState, OperatorStateHandle, ProcessFunction, ProcessingTimeTrigger,
+        PurgingTrigger, RecordContext, ReducingRef, ReducingState, RuleContext, Sided, StateHandle,
+        TimeEvictor, Timers, Trigger, TriggerContext, TriggerResult, UnionListState, ValueState,
+        Values, WatermarkGenerator, WatermarkOutput, WatermarkStrategy, Window, WindowContext,
+        WindowProcess, Writer,
     },
 };
 pub use floodmark_host::{HostError, Secret};
@@ -76,7 +77,9 @@ pub use floodmark_model::{
     SectionDigest, SnapshotOrigin, SubtaskId, Term, TimeDomain, Timestamp, VertexId, WorkerId,
 };
 pub use floodmark_platform as platform;
-pub use floodmark_state::{Data, Key, ListRef, MapRef, MigrateTo, Migration, Migrations, ValueRef};
+pub use floodmark_state::{
+    Data, Key, ListRef, MapRef, MigrateTo, Migration, Migrations, OperatorListRef, ValueRef,
+};
 pub use floodmark_wire::name as object_name;
 pub use job::Job;
 pub use process::Process;
@@ -91,6 +94,11 @@ pub use windows::{DynamicSession, Global, Session, Sliding, Tumbling};
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/windows.md")]
 struct WindowsPage;
+
+/// The examples of the page on state without keys.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/operator-state.md")]
+struct OperatorStatePage;
 
 /// The examples of the page on state whose type changes.
 #[cfg(doctest)]

@@ -681,6 +681,16 @@ pub const ALL: &[Bug] = &[
             checks: &["references"],
         },
     },
+    Bug {
+        id: "O8",
+        source: "a union list whose parts lie in the files of others",
+        mistake: "Each subtask restores its own part of a union list, and not those of the others.",
+        state: Planted {
+            bug: bug!(UnionOfOwnPart),
+            scenarios: &["changing_hands"],
+            checks: &["restore", "exactly_once"],
+        },
+    },
     // Mistakes of users, in the alarm of a river.
     Bug {
         id: "W1",

@@ -2,6 +2,7 @@
 
 pub mod blackout;
 pub mod calm;
+pub mod changing_hands;
 pub mod chaos;
 pub mod coordinator_crash;
 pub mod crash_after_alignment;
@@ -40,6 +41,7 @@ pub mod stop_and_resume;
 pub mod transaction_timeout;
 pub mod two_coordinators;
 pub mod unruly_frames;
+pub mod upgrade;
 pub mod upload_errors;
 pub mod water_level;
 pub mod worker_crash;
@@ -72,6 +74,8 @@ pub const ALL: &[&Scenario] = &[
     &coordinator_crash::SCENARIO,
     &two_coordinators::SCENARIO,
     &stop_and_resume::SCENARIO,
+    &upgrade::SCENARIO,
+    &changing_hands::SCENARIO,
     &blackout::SCENARIO,
     &local_recovery::SCENARIO,
     &partition::SCENARIO,

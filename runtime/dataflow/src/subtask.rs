@@ -15,7 +15,7 @@ use floodmark_model::{
     SubtaskId, Timestamp,
 };
 use floodmark_platform::{Machine, TaskHandle, planted};
-use floodmark_state::{CopyShelf, RestoredState, Snapshot, freeze_value};
+use floodmark_state::{CopyShelf, RestoredState, Snapshot, freeze_value, is_subtask_list};
 use floodmark_wire::{Section, StoredFile};
 use tokio::sync::mpsc;
 
@@ -200,6 +200,7 @@ impl Subtask {
         head.open(&mut cx).await?;
         let OpenContext { commits, cleanups, .. } = cx;
         restored.check_all_taken()?;
+        let taken = restored.into_taken();
 
         let (snapshots, snapshot_receiver) = mpsc::unbounded_channel();
         let (failure_sender, failures) = mpsc::unbounded_channel();
@@ -249,7 +250,7 @@ impl Subtask {
             this.phase = Phase::Exhausted;
         }
         this.report(News::Running);
-        this.observe_start(checkpoint);
+        this.observe_start(checkpoint, taken);
         Ok(this)
     }
 
@@ -658,8 +659,9 @@ impl Subtask {
         let _ = self.reports.send(Report { attempt, subtask, news });
     }
 
-    /// Tells those who watch what was restored, by looking at it again.
-    fn observe_start(&mut self, restored: Option<CheckpointId>) {
+    /// Tells those who watch what was restored, by looking at it again. Functions may have changed
+    /// their lists already, so of these it is what they have `taken`.
+    fn observe_start(&mut self, restored: Option<CheckpointId>, taken: Vec<SectionDigest>) {
         let (attempt, subtask, watermark) = (self.attempt, self.id, self.watermarks.merged());
         let machine = self.machine.clone();
         machine.observe(|| RuntimeEvent::SubtaskStarted {
@@ -667,7 +669,11 @@ impl Subtask {
             subtask,
             restored,
             watermark,
-            sections: self.digest(),
+            sections: {
+                let mut sections = self.sections();
+                sections.retain(|section| !is_subtask_list(section));
+                sections.iter().map(Section::digest).chain(taken).collect()
+            },
         });
         let inputs = self.head.channels().into_iter().zip(self.head.inputs());
         let second = inputs.filter(|(_, input)| *input == 1).map(|(channel, _)| channel.edge);
@@ -679,11 +685,15 @@ impl Subtask {
     }
 
     fn digest(&mut self) -> Vec<SectionDigest> {
+        self.sections().iter().map(Section::digest).collect()
+    }
+
+    /// Returns what a snapshot would hold.
+    fn sections(&mut self) -> Vec<Section> {
         let mut snapshot = Snapshot::default();
         self.freeze_gate(&mut snapshot);
         self.head.freeze(&mut snapshot);
-        let (file, _) = snapshot.into_parts();
-        file.sections.iter().map(Section::digest).collect()
+        snapshot.into_parts().0.sections
     }
 
     fn freeze_gate(&self, snapshot: &mut Snapshot) {

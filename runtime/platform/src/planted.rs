@@ -154,5 +154,7 @@ mod switch {
         AbortFailureSwallowed,
         /// O7: when a job has ended, its storage is looked through once, however the job went.
         LooksOnceForGarbage,
+        /// O8: of a union list, each subtask restores its own part.
+        UnionOfOwnPart,
     }
 }

@@ -9,6 +9,7 @@
 mod copy_shelf;
 mod index;
 mod keyed;
+mod operator_store;
 mod pages;
 mod schema;
 mod snapshot;
@@ -19,8 +20,11 @@ mod windows;
 
 pub use copy_shelf::{Copy, CopyShelf};
 pub use keyed::KeyedStore;
+pub use operator_store::{
+    Distribution, OperatorListRef, OperatorStore, Place, is_subtask_list, redistribute,
+};
 pub use schema::{Declaration, MigrateTo, Migration, Migrations};
-pub use snapshot::{FrozenSection, RestoredState, Snapshot, StateError, freeze_value};
+pub use snapshot::{Files, FrozenSection, RestoredState, Snapshot, StateError, freeze_value};
 pub use states::{
     Entries, Expiring, ExpiringTable, Form, Lifetime, List, ListForm, ListRef, MapForm, MapRef,
     Mortal, ValueForm, ValueRef, keys_of,

@@ -2,7 +2,7 @@
 
 use std::{any::type_name, collections::BTreeMap};
 
-use floodmark_model::{KeyGroup, KeyGroupRange};
+use floodmark_model::{KeyGroup, KeyGroupRange, SectionDigest};
 use floodmark_platform::BoxFuture;
 use floodmark_wire::{KeyGroupBytes, Section, SnapshotFile, WireError, codec};
 use serde::de::DeserializeOwned;
@@ -17,6 +17,8 @@ pub type FrozenSection = Box<dyn FnOnce() -> Section + Send>;
 #[derive(Default)]
 pub struct Snapshot {
     sections: Vec<FrozenSection>,
+    /// What all subtasks of the vertex restore.
+    shared: Vec<FrozenSection>,
     uploads: Vec<BoxFuture<Result<(), String>>>,
 }
 
@@ -34,6 +36,12 @@ pub enum StateError {
         stored: String,
         /// What the operator asks for.
         wanted: String,
+    },
+    /// Nobody would find the state of an operator without a name again.
+    #[error("state {name} belongs to an operator without a uid: give it one")]
+    NoUid {
+        /// The state's name.
+        name: String,
     },
     /// One name is used for two states of different types.
     #[error("state {operator}/{name} is used as {first} and as {second}")]
@@ -123,16 +131,42 @@ impl Snapshot {
         self.sections.push(section);
     }
 
+    /// Adds a section that all subtasks of the vertex restore.
+    pub fn add_shared(&mut self, section: FrozenSection) {
+        self.shared.push(section);
+    }
+
     /// Adds work that must be done before the snapshot may be acknowledged.
     pub fn add_upload(&mut self, upload: BoxFuture<Result<(), String>>) {
         self.uploads.push(upload);
     }
 
-    /// Returns the file of the snapshot and the uploads that go with it. Serialises everything.
+    /// Returns all sections as one file, and the uploads that go with them. Serialises everything.
     pub fn into_parts(self) -> (SnapshotFile, Vec<BoxFuture<Result<(), String>>>) {
-        let sections = self.sections.into_iter().map(|section| section()).collect();
-        (SnapshotFile { sections }, self.uploads)
+        let Files { mut own, shared, uploads } = self.into_files();
+        own.sections.extend(shared.into_iter().flat_map(|file| file.sections));
+        (own, uploads)
     }
+
+    /// Returns the files of the snapshot. Serialises everything.
+    pub fn into_files(self) -> Files {
+        let file = |sections: Vec<FrozenSection>| SnapshotFile {
+            sections: sections.into_iter().map(|section| section()).collect(),
+        };
+        let shared = file(self.shared);
+        let shared = (!shared.sections.is_empty()).then_some(shared);
+        Files { own: file(self.sections), shared, uploads: self.uploads }
+    }
+}
+
+/// A snapshot as it is stored.
+pub struct Files {
+    /// What its subtask alone restores.
+    pub own: SnapshotFile,
+    /// What all subtasks of the vertex restore, if there is any.
+    pub shared: Option<SnapshotFile>,
+    /// Work that must be done before the snapshot may be acknowledged.
+    pub uploads: Vec<BoxFuture<Result<(), String>>>,
 }
 
 /// Freezes a single value that belongs to no key.
@@ -151,6 +185,12 @@ pub fn freeze_value<T: Data>(operator: &str, name: &str, value: T) -> FrozenSect
 #[derive(Debug, Default)]
 pub struct RestoredState {
     sections: BTreeMap<(String, String), Vec<Section>>,
+    /// What all subtasks of the vertex restore: by whom it was stored, in the order of subtasks.
+    shared: BTreeMap<(String, String), Vec<(u16, Section)>>,
+    /// Whether `sections` are those of all subtasks of a job with another parallelism.
+    is_of_all: bool,
+    /// What was taken by functions that may have changed it before anybody looks again.
+    taken: Vec<SectionDigest>,
 }
 
 impl RestoredState {
@@ -161,7 +201,27 @@ impl RestoredState {
             let key = (section.operator.clone(), section.name.clone());
             sections.entry(key).or_default().push(section);
         }
-        Self { sections }
+        Self { sections, ..Self::default() }
+    }
+
+    /// Adds what all subtasks of the vertex restore, and who stored it.
+    #[must_use]
+    pub fn with_shared(mut self, mut files: Vec<(u16, SnapshotFile)>) -> Self {
+        files.sort_by_key(|(by, _)| *by);
+        for (by, file) in files {
+            for section in file.sections {
+                let key = (section.operator.clone(), section.name.clone());
+                self.shared.entry(key).or_default().push((by, section));
+            }
+        }
+        self
+    }
+
+    /// Says that the files are those of all subtasks of a job with another parallelism, in their
+    /// order.
+    #[must_use]
+    pub fn of_all(self) -> Self {
+        Self { is_of_all: true, ..self }
     }
 
     /// Takes the single value stored under this name, if there is one.
@@ -187,6 +247,42 @@ impl RestoredState {
         self.sections.remove(&key).unwrap_or_default()
     }
 
+    /// Takes all lists of subtasks of an operator: name, parts by who stored them, and whether they
+    /// are of a job with another parallelism. `index` is the subtask that asks.
+    pub(crate) fn take_lists(
+        &mut self,
+        operator: &str,
+        index: u16,
+    ) -> Vec<(String, Vec<(u16, Section)>, bool)> {
+        let own = self.take_rest(operator).into_iter().map(|(name, sections)| {
+            let sections: Vec<_> = sections.into_iter().map(|section| (index, section)).collect();
+            (name, sections, self.is_of_all)
+        });
+        let own: Vec<_> = own.collect();
+        let keys: Vec<_> =
+            self.shared.keys().filter(|(owner, _)| owner == operator).cloned().collect();
+        let shared = keys.into_iter().map(|key| {
+            let parts = self.shared.remove(&key).expect("the key was just seen");
+            (key.1, parts, false)
+        });
+        let shared: Vec<_> = shared.collect();
+        for (_, parts, _) in &own {
+            self.taken.extend(parts.iter().map(|(_, section)| section.digest()));
+        }
+        for (by, section) in shared.iter().flat_map(|(_, parts, _)| parts) {
+            let SectionDigest { name, entry_count, hash } = section.digest();
+            let name = format!("{name} of {by}");
+            self.taken.push(SectionDigest { name, entry_count, hash });
+        }
+        own.into_iter().chain(shared).collect()
+    }
+
+    /// Returns what functions without keys have taken, as it was stored. Of what all subtasks restore,
+    /// the names end in ` of ` and the index of who stored it.
+    pub fn into_taken(self) -> Vec<SectionDigest> {
+        self.taken
+    }
+
     /// Takes all sections of an operator that are left, by name.
     pub fn take_rest(&mut self, operator: &str) -> BTreeMap<String, Vec<Section>> {
         let keys = self.sections.keys().filter(|(owner, _)| owner == operator);
@@ -202,7 +298,7 @@ impl RestoredState {
     ///
     /// When a section is left: state that nobody restores would be lost without a word.
     pub fn check_all_taken(&self) -> Result<(), StateError> {
-        match self.sections.keys().next().cloned() {
+        match self.sections.keys().chain(self.shared.keys()).next().cloned() {
             Some((operator, name)) => Err(StateError::Unclaimed { operator, name }),
             None => Ok(()),
         }

@@ -81,7 +81,7 @@ impl<'a, T> Reader<'a, T> {
     }
 
     /// Reads an item.
-    fn item(&mut self) -> Result<T, StateError> {
+    pub(crate) fn item(&mut self) -> Result<T, StateError> {
         let read = self.migration.read(&mut self.bytes);
         read.map_err(|source| malformed(self.section, source))
     }

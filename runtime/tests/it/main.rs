@@ -5,6 +5,7 @@ mod busy_sources;
 mod exactly_once;
 mod machine;
 mod migration;
+mod operator_state;
 mod text_file;
 mod timers;
 mod windows;

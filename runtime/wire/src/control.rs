@@ -135,7 +135,8 @@ pub struct Deployment {
     pub attempt: Attempt,
     /// The checkpoint to restore; `None` starts empty.
     pub restored: Option<CheckpointId>,
-    /// The subtasks of this worker, each with the files of its snapshot.
+    /// The subtasks of this worker, each with the files of its snapshot, and with those that others
+    /// of its vertex have stored for all.
     pub subtasks: Vec<(SubtaskId, Vec<StoredFile>)>,
     /// Where every subtask of the job runs: the data address of its worker.
     pub locations: Vec<(SubtaskId, String)>,

@@ -11,6 +11,10 @@ use crate::{
 
 const SNAPSHOT: Format = Format { magic: *b"FMsn", version: 1 };
 
+/// What the names of sections begin with that every subtask of a vertex restores. They lie in a file
+/// of their own.
+pub const SHARED_SECTION: &str = "#union/";
+
 /// All sections of one subtask.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotFile {

@@ -91,6 +91,7 @@ pub fn run_case_in_chaos(case: &Case, seed: u64) -> Option<Outcome> {
 fn cluster_of(job: Job, worker_count: u16) -> Cluster {
     Cluster {
         job,
+        successor: None,
         objects: Vec::new(),
         outside: None,
         worker_count,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use floodmark_model::{Attempt, RuntimeEvent, WorkerId};
-use floodmark_wire::{Deployment, Manifest, StoredFile, ToWorker};
+use floodmark_model::{Attempt, RuntimeEvent, SubtaskId, WorkerId};
+use floodmark_wire::{Deployment, Manifest, StoredFile, ToWorker, name};
 
 use super::{Command, Coordinator, Ending, Phase};
 use crate::{
@@ -58,10 +58,8 @@ impl Coordinator {
         let manifest = self.newest_manifest();
         let own = deployed.placement().filter(|(_, one)| *one == worker);
         let subtasks = own.map(|(subtask, _)| {
-            let mut snapshots = manifest.iter().flat_map(|manifest| &manifest.snapshots);
-            let snapshot = snapshots.find(|(owner, _)| *owner == subtask);
-            let files: Vec<StoredFile> = snapshot.map(|one| one.1.clone()).unwrap_or_default();
-            (subtask, files)
+            let files = manifest.map(|manifest| files_for(manifest, subtask));
+            (subtask, files.unwrap_or_default())
         });
         let locations = deployed.placement().filter_map(|(subtask, worker)| {
             let address = self.membership.data_address_of(worker)?;
@@ -212,4 +210,15 @@ impl Coordinator {
             self.send(worker, ToWorker::Cancel { attempt });
         }
     }
+}
+
+/// Returns what a subtask restores: what it has stored itself, and what other subtasks of its vertex
+/// have stored for all.
+fn files_for(manifest: &Manifest, subtask: SubtaskId) -> Vec<StoredFile> {
+    let (own, others): (Vec<_>, Vec<_>) =
+        manifest.snapshots.iter().partition(|(owner, _)| *owner == subtask);
+    let others = others.into_iter().filter(|(owner, _)| owner.vertex == subtask.vertex);
+    let others = others.flat_map(|(_, files)| files);
+    let shared = others.filter(|file| name::parse_shared_snapshot(&file.key).is_some());
+    own.into_iter().flat_map(|(_, files)| files).chain(shared).cloned().collect()
 }

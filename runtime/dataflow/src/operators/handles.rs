@@ -39,7 +39,7 @@ pub trait StateHandle {
 }
 
 /// Refuses names that are the runtime's own.
-const fn check_name(name: &str) {
+pub(crate) const fn check_name(name: &str) {
     let is_ours = !name.is_empty() && name.as_bytes()[0] == b'#';
     assert!(!is_ours, "names that begin with # are the runtime's own");
 }
