@@ -691,6 +691,16 @@ pub const ALL: &[Bug] = &[
             checks: &["restore", "exactly_once"],
         },
     },
+    Bug {
+        id: "O9",
+        source: "a limit that nobody asks for",
+        mistake: "A source that is far ahead of the others of its group reads on.",
+        state: Planted {
+            bug: bug!(DriftIgnored),
+            scenarios: &["aligned_sources"],
+            checks: &["drift"],
+        },
+    },
     // Mistakes of users, in the alarm of a river.
     Bug {
         id: "W1",

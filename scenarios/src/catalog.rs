@@ -1,5 +1,6 @@
 //! All scenarios.
 
+pub mod aligned_sources;
 pub mod blackout;
 pub mod calm;
 pub mod changing_hands;
@@ -90,6 +91,7 @@ pub const ALL: &[&Scenario] = &[
     &late_uploads::SCENARIO,
     &late_events::SCENARIO,
     &skewed_splits::SCENARIO,
+    &aligned_sources::SCENARIO,
     &idle_and_finished_sources::SCENARIO,
     &reminders::SCENARIO,
     &skewed_clocks::SCENARIO,

@@ -173,6 +173,16 @@ pub const WATERMARK_RESTORED: Probe = Probe::event("watermark_restored", |event|
     )
 });
 
+/// A split waits for others of its group.
+pub const SPLIT_HELD: Probe = Probe::event("split_held", |event| {
+    matches!(event, RuntimeEvent::SplitHeld { is_held: true, .. })
+});
+
+/// A split has waited for others of its group, and is read again.
+pub const SPLIT_GOES_ON: Probe = Probe::event("split_goes_on", |event| {
+    matches!(event, RuntimeEvent::SplitHeld { is_held: false, .. })
+});
+
 /// A source was restored, and one of its splits had ended before.
 pub const ENDED_SPLIT_RESTORED: Probe = Probe::event("ended_split_restored", |event| {
     matches!(

@@ -21,6 +21,7 @@
 mod alignment;
 mod chain;
 mod channel;
+mod drift;
 mod error;
 mod exchange;
 mod gate;
@@ -41,6 +42,7 @@ pub use chain::{
     Stage,
 };
 pub use channel::{ChannelReceiver, ChannelSender, InputEnd, OutputEnd, local_channel};
+pub use drift::SourceDrift;
 pub use error::{BoxError, Error};
 pub use exchange::{
     Broadcast, Exchange, Forward, HashPartitioner, OpenBatches, Partitioner, Rebalance,

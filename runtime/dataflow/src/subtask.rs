@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use crate::{
     Alignment, Error, Head, Input, Step, WatermarkFloor, WatermarkMerge,
     chain::{Cleanup, Commit, OpenContext},
+    drift::DriftOptions,
     ticker::{Alarm, Ticker},
     turn::{Turn, give_way},
     uploader::Uploader,
@@ -32,7 +33,7 @@ use crate::{
 const GATE: &str = "gate";
 
 /// What the coordinator tells a subtask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Emit the barrier of this checkpoint. Only sources act on it.
     Trigger(Barrier),
@@ -42,6 +43,13 @@ pub enum Command {
     Abort(CheckpointId),
     /// The checkpoint is complete; after a final one there is nothing left to do.
     Complete(Barrier),
+    /// How far the slowest source of a group has come. Only its sources care.
+    Announce {
+        /// The group.
+        group: String,
+        /// Its least promise; `None` if nobody has to be waited for.
+        least: Option<Timestamp>,
+    },
 }
 
 /// What a subtask tells its worker, and who it is.
@@ -68,6 +76,13 @@ pub enum News {
         checkpoint: CheckpointId,
         /// Where it is.
         files: Vec<StoredFile>,
+    },
+    /// How far a source of a group has come.
+    Watermark {
+        /// The group.
+        group: String,
+        /// The least promise of its splits; `None` if nobody has to wait for it.
+        watermark: Option<Timestamp>,
     },
     /// A snapshot could not be stored.
     Declined {
@@ -126,6 +141,8 @@ pub struct Subtask {
     failures: mpsc::UnboundedReceiver<Error>,
     _uploader: TaskHandle<()>,
     ticker: Ticker,
+    /// Says when it is time to tell how far the source is, if it belongs to a group.
+    reporter: Option<Ticker>,
     /// Wakes the subtask for its processing-time timers.
     alarm: Alarm,
     /// Time in which the subtask was processing or waiting for input.
@@ -161,6 +178,8 @@ enum Event {
     Command(Command),
     Failure(Error),
     Tick,
+    /// It is time to tell how far the source is.
+    Progress,
     /// Processing-time timers are due.
     Timers(Timestamp),
     Input(Input),
@@ -194,6 +213,7 @@ impl Subtask {
                 watermarks.merged()
             },
             split_count: None,
+            drift: None,
             commits: Vec::new(),
             cleanups: Vec::new(),
         };
@@ -215,6 +235,7 @@ impl Subtask {
             failures: failure_sender,
         };
         let channel_count = head.channels().len();
+        let interval = head.drift().map(|drift| drift.options().interval);
         let mut this = Self {
             attempt,
             id: subtask,
@@ -231,6 +252,7 @@ impl Subtask {
             failures,
             _uploader: machine.spawn("uploader", uploader.run()),
             ticker: Ticker::new(machine.clone(), options.pulse_interval),
+            reporter: interval.map(|interval| Ticker::new(machine.clone(), interval)),
             alarm: Alarm::new(machine.clone()),
             activity: Activity { total: Duration::ZERO, since: machine.now() },
             turn: Turn::default(),
@@ -249,6 +271,8 @@ impl Subtask {
         if planted!(EndNotRepeated) && checkpoint.is_some() && this.head.has_ended() {
             this.phase = Phase::Exhausted;
         }
+        // Before the others may read: nobody is to miss a source that is behind.
+        this.report_progress();
         this.report(News::Running);
         this.observe_start(checkpoint, taken);
         Ok(this)
@@ -289,6 +313,11 @@ impl Subtask {
             self.pulse(cx)?;
             return Poll::Ready(Ok(Event::Tick));
         }
+        if let Some(reporter) = &mut self.reporter
+            && reporter.poll_tick(cx).is_ready()
+        {
+            return Poll::Ready(Ok(Event::Progress));
+        }
         if self.phase == Phase::Processing {
             let next = self.head.chain().next_timer();
             if let Poll::Ready(now) = self.alarm.poll_reached(next, cx) {
@@ -318,6 +347,16 @@ impl Subtask {
                 Ok(())
             }
             Event::Command(Command::Complete(barrier)) => self.on_complete(barrier).await,
+            Event::Command(Command::Announce { group, least }) => {
+                if let Some(drift) = self.head.drift() {
+                    drift.on_announcement(&group, least);
+                }
+                Ok(())
+            }
+            Event::Progress => {
+                self.report_progress();
+                Ok(())
+            }
             Event::Failure(error) => Err(error),
             Event::Tick => {
                 self.activity.run_until(self.machine.now());
@@ -659,6 +698,12 @@ impl Subtask {
         let _ = self.reports.send(Report { attempt, subtask, news });
     }
 
+    /// Tells how far the source is, if it belongs to a group.
+    fn report_progress(&self) {
+        let Some(drift) = self.head.drift() else { return };
+        self.report(News::Watermark { group: drift.options().group, watermark: drift.least() });
+    }
+
     /// Tells those who watch what was restored, by looking at it again. Functions may have changed
     /// their lists already, so of these it is what they have `taken`.
     fn observe_start(&mut self, restored: Option<CheckpointId>, taken: Vec<SectionDigest>) {
@@ -675,6 +720,10 @@ impl Subtask {
                 sections.iter().map(Section::digest).chain(taken).collect()
             },
         });
+        if let Some(drift) = self.head.drift() {
+            let DriftOptions { group, max_drift, .. } = drift.options();
+            machine.observe(|| RuntimeEvent::DriftLimited { attempt, subtask, group, max_drift });
+        }
         let inputs = self.head.channels().into_iter().zip(self.head.inputs());
         let second = inputs.filter(|(_, input)| *input == 1).map(|(channel, _)| channel.edge);
         let mut edges: Vec<EdgeId> = second.collect();

@@ -156,5 +156,7 @@ mod switch {
         LooksOnceForGarbage,
         /// O8: of a union list, each subtask restores its own part.
         UnionOfOwnPart,
+        /// O9: a source that is far ahead of the others of its group reads on.
+        DriftIgnored,
     }
 }

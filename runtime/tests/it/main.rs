@@ -1,5 +1,6 @@
 //! The façade on the real machine: threads, TCP over loopback, and directories of its own.
 
+mod aligned_sources;
 mod bad_input;
 mod busy_sources;
 mod exactly_once;

@@ -39,6 +39,7 @@ impl Coordinator {
             return;
         };
         self.number += 1;
+        self.groups.clear();
         let attempt = self.newest_attempt();
         let restored = self.newest_manifest().map(|manifest| manifest.checkpoint);
         self.observe(RuntimeEvent::AttemptStarted { attempt, restored });
