@@ -24,7 +24,7 @@ use crate::{
     Data, Declaration, FrozenSection, RestoredState, Snapshot, StateError,
     pages::{FrozenPages, Pages},
     schema::{fingerprint, split},
-    snapshot::{decode, other_type},
+    snapshot::{StoredList, decode, other_type},
     states::Reader,
 };
 
@@ -135,15 +135,7 @@ pub struct OperatorStore {
     /// The lists in use, in the order of their first use; there are few.
     lists: Vec<Used>,
     /// Restored lists not in use yet.
-    unclaimed: BTreeMap<String, Stored>,
-}
-
-/// What was stored of a list.
-struct Stored {
-    /// By whom, and what.
-    sections: Vec<(u16, Section)>,
-    /// Whether they are those of all subtasks of a job with another parallelism.
-    is_of_all: bool,
+    unclaimed: BTreeMap<String, StoredList>,
 }
 
 /// A list in use.
@@ -268,11 +260,8 @@ impl OperatorStore {
             unclaimed: BTreeMap::new(),
         };
         if !operator.is_empty() {
-            store.unclaimed = restored
-                .take_lists(operator, place.index)
-                .into_iter()
-                .map(|(name, sections, is_of_all)| (name, Stored { sections, is_of_all }))
-                .collect();
+            let lists = restored.take_lists(operator, place.index).into_iter();
+            store.unclaimed = lists.map(|list| (list.name.clone(), list)).collect();
         }
         store
     }
@@ -332,13 +321,13 @@ impl OperatorStore {
         else {
             return Ok(Elements { elements: Pages::default(), own: None });
         };
-        let sections = stored.sections.iter();
+        let sections = stored.parts.iter();
         let lists = sections.map(|(_, section)| read(section, declaration, distribution));
         let lists = lists.collect::<Result<Vec<_>, _>>()?;
         let Place { index, parallelism } = self.place;
         let (all, own) = match distribution {
             Distribution::Union => {
-                let mut parts = stored.sections.iter().zip(&lists);
+                let mut parts = stored.parts.iter().zip(&lists);
                 let own = parts.find(|((by, _), _)| *by == index);
                 // What is written from now on is of the version of today.
                 let own = own.map(|((_, section), elements)| Section {
@@ -383,8 +372,7 @@ impl OperatorStore {
         }
         for (name, stored) in &self.unclaimed {
             let is_shared = name.starts_with(SHARED_SECTION);
-            let kept =
-                stored.sections.iter().filter(|(by, _)| !is_shared || *by == self.place.index);
+            let kept = stored.parts.iter().filter(|(by, _)| !is_shared || *by == self.place.index);
             for (_, section) in kept.cloned() {
                 let section: FrozenSection = Box::new(move || section);
                 if is_shared { snapshot.add_shared(section) } else { snapshot.add(section) }

@@ -181,6 +181,16 @@ pub fn freeze_value<T: Data>(operator: &str, name: &str, value: T) -> FrozenSect
     })
 }
 
+/// What was stored of a list of subtasks.
+pub(crate) struct StoredList {
+    /// The name of its sections.
+    pub(crate) name: String,
+    /// By whom, and what.
+    pub(crate) parts: Vec<(u16, Section)>,
+    /// Whether they are those of all subtasks of a job with another parallelism.
+    pub(crate) is_of_all: bool,
+}
+
 /// The state a subtask starts from, handed out section by section.
 #[derive(Debug, Default)]
 pub struct RestoredState {
@@ -247,29 +257,25 @@ impl RestoredState {
         self.sections.remove(&key).unwrap_or_default()
     }
 
-    /// Takes all lists of subtasks of an operator: name, parts by who stored them, and whether they
-    /// are of a job with another parallelism. `index` is the subtask that asks.
-    pub(crate) fn take_lists(
-        &mut self,
-        operator: &str,
-        index: u16,
-    ) -> Vec<(String, Vec<(u16, Section)>, bool)> {
+    /// Takes all lists of subtasks of an operator. `index` is the subtask that asks.
+    pub(crate) fn take_lists(&mut self, operator: &str, index: u16) -> Vec<StoredList> {
+        let is_of_all = self.is_of_all;
         let own = self.take_rest(operator).into_iter().map(|(name, sections)| {
-            let sections: Vec<_> = sections.into_iter().map(|section| (index, section)).collect();
-            (name, sections, self.is_of_all)
+            let parts = sections.into_iter().map(|section| (index, section)).collect();
+            StoredList { name, parts, is_of_all }
         });
         let own: Vec<_> = own.collect();
-        let keys: Vec<_> =
-            self.shared.keys().filter(|(owner, _)| owner == operator).cloned().collect();
+        let keys = self.shared.keys().filter(|(owner, _)| owner == operator);
+        let keys: Vec<_> = keys.cloned().collect();
         let shared = keys.into_iter().map(|key| {
             let parts = self.shared.remove(&key).expect("the key was just seen");
-            (key.1, parts, false)
+            StoredList { name: key.1, parts, is_of_all: false }
         });
         let shared: Vec<_> = shared.collect();
-        for (_, parts, _) in &own {
-            self.taken.extend(parts.iter().map(|(_, section)| section.digest()));
+        for (_, section) in own.iter().flat_map(|list| &list.parts) {
+            self.taken.push(section.digest());
         }
-        for (by, section) in shared.iter().flat_map(|(_, parts, _)| parts) {
+        for (by, section) in shared.iter().flat_map(|list| &list.parts) {
             let SectionDigest { name, entry_count, hash } = section.digest();
             let name = format!("{name} of {by}");
             self.taken.push(SectionDigest { name, entry_count, hash });

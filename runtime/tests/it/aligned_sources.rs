@@ -32,10 +32,8 @@ fn read(env: &Environment, name: &str, gate: Gate) -> Stream<u64> {
 }
 
 fn completed(job: &JobHandle) -> CheckpointId {
-    match job.status() {
-        JobStatus::Running { completed, .. } => completed.unwrap_or_default(),
-        _ => CheckpointId::default(),
-    }
+    let JobStatus::Running { completed, .. } = job.status() else { return CheckpointId::default() };
+    completed.unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -154,7 +154,7 @@ mod second {
             latest.push(Latest { name: number.to_string() });
             latest.drain(..latest.len().saturating_sub(3));
             cx.state(LATEST).set(latest.clone());
-            let parity = if number / 10 % 2 == 0 { "even" } else { "odd" };
+            let parity = if (number / 10).is_multiple_of(2) { "even" } else { "odd" };
             cx.state(PARITIES).update(parity.to_owned(), |count| *count += 1);
             cx.state(LARGEST).add(Some(number));
             cx.state(SUM).add(number);
@@ -205,9 +205,9 @@ async fn stopped_first() -> Arc<Folder> {
     let folder = Arc::new(Folder::new());
     let env = folder.checkpointed().parallelism(3);
     connect(&env, &folder, (u64::MAX, COUNT / 2), first::Keep);
-    let job = env.execute("job").await.unwrap();
+    let job = env.execute("job").await.expect("the job starts");
     until(|| !folder.lines("output").is_empty()).await;
-    job.stop(Duration::from_secs(20)).await.unwrap();
+    job.stop(Duration::from_secs(20)).await.expect("the job stops");
     folder
 }
 

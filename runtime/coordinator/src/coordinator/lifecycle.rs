@@ -223,3 +223,50 @@ fn files_for(manifest: &Manifest, subtask: SubtaskId) -> Vec<StoredFile> {
     let shared = others.filter(|file| name::parse_shared_snapshot(&file.key).is_some());
     own.into_iter().flat_map(|(_, files)| files).chain(shared).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use floodmark_model::{CheckpointId, JobGraph, Term, VertexId};
+
+    use super::*;
+
+    #[test]
+    fn a_subtask_restores_its_own_files_and_what_others_of_its_vertex_stored_for_all() {
+        let subtask = |vertex, index| SubtaskId { vertex: VertexId(vertex), index };
+        let files = |subtask, names: &[fn(&str, SubtaskId) -> String]| {
+            let files = names.iter().map(|name| StoredFile::describe(name("c", subtask), b""));
+            (subtask, files.collect())
+        };
+        let manifest = Manifest {
+            term: Term(1),
+            attempt: Attempt::default(),
+            checkpoint: CheckpointId(1),
+            is_final: false,
+            job: JobGraph {
+                name: "job".to_owned(),
+                key_group_count: 1,
+                vertices: Vec::new(),
+                edges: Vec::new(),
+            },
+            snapshots: vec![
+                files(subtask(0, 0), &[name::snapshot, name::shared_snapshot]),
+                files(subtask(0, 1), &[name::snapshot]),
+                files(subtask(0, 2), &[name::snapshot, name::shared_snapshot]),
+                files(subtask(1, 0), &[name::snapshot, name::shared_snapshot]),
+            ],
+        };
+        let keys = |subtask| -> Vec<String> {
+            files_for(&manifest, subtask).into_iter().map(|file| file.key).collect()
+        };
+        assert_eq!(
+            keys(subtask(0, 0)),
+            ["c/000-00000", "c/000-00000-shared", "c/000-00002-shared"]
+        );
+        assert_eq!(
+            keys(subtask(0, 1)),
+            ["c/000-00001", "c/000-00000-shared", "c/000-00002-shared"]
+        );
+        assert_eq!(keys(subtask(1, 0)), ["c/001-00000", "c/001-00000-shared"]);
+        assert!(keys(subtask(1, 7)).contains(&"c/001-00000-shared".to_owned()));
+    }
+}
