@@ -63,12 +63,12 @@ pub use floodmark_dataflow::{
         AsyncRetryStrategy, AtEnd, BroadcastProcess, BroadcastRead, BroadcastWrite, CoProcess,
         Context, ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger, CountEvictor,
         CountTrigger, DeltaEvictor, DeltaTrigger, ErrorPolicy, EventTimeTrigger, Evictor,
-        EvictorContext, Failed, Interval, KeyedBroadcastProcess, KeyedCoProcess, KeyedProcess,
-        ListState, MapState, NeverTrigger, Offset, ProcessFunction, ProcessingTimeTrigger,
-        PurgingTrigger, RecordContext, ReducingRef, ReducingState, RuleContext, Sided, StateHandle,
-        TimeEvictor, Timers, Trigger, TriggerContext, TriggerResult, ValueState, Values,
-        WatermarkGenerator, WatermarkOutput, WatermarkStrategy, Window, WindowContext,
-        WindowProcess, Writer,
+        EvictorContext, Failed, InitializeContext, Interval, KeyedBroadcastProcess, KeyedCoProcess,
+        KeyedProcess, ListState, MapState, NeverTrigger, Offset, OperatorListState,
+        OperatorStateHandle, ProcessFunction, ProcessingTimeTrigger, PurgingTrigger, RecordContext,
+        ReducingRef, ReducingState, RuleContext, Sided, StateHandle, TimeEvictor, Timers, Trigger,
+        TriggerContext, TriggerResult, UnionListState, ValueState, Values, WatermarkGenerator,
+        WatermarkOutput, WatermarkStrategy, Window, WindowContext, WindowProcess, Writer,
     },
 };
 pub use floodmark_host::{HostError, Secret};
@@ -78,7 +78,9 @@ pub use floodmark_model::{
     SectionDigest, SnapshotOrigin, SubtaskId, Term, TimeDomain, Timestamp, VertexId, WorkerId,
 };
 pub use floodmark_platform as platform;
-pub use floodmark_state::{Data, Key, ListRef, MapRef, ValueRef};
+pub use floodmark_state::{
+    Data, Key, ListRef, MapRef, MigrateTo, Migration, Migrations, OperatorListRef, ValueRef,
+};
 pub use floodmark_wire::name as object_name;
 pub use job::Job;
 pub use process::Process;
@@ -98,3 +100,12 @@ struct WindowsPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/async.md")]
 struct AsyncPage;
+/// The examples of the page on state without keys.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/operator-state.md")]
+struct OperatorStatePage;
+
+/// The examples of the page on state whose type changes.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/state-migration.md")]
+struct StateMigrationPage;

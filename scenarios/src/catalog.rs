@@ -1,7 +1,9 @@
 //! All scenarios.
 
+pub mod aligned_sources;
 pub mod blackout;
 pub mod calm;
+pub mod changing_hands;
 pub mod chaos;
 pub mod coordinator_crash;
 pub mod crash_after_alignment;
@@ -41,6 +43,7 @@ pub mod stop_and_resume;
 pub mod transaction_timeout;
 pub mod two_coordinators;
 pub mod unruly_frames;
+pub mod upgrade;
 pub mod upload_errors;
 pub mod water_level;
 pub mod worker_crash;
@@ -73,6 +76,8 @@ pub const ALL: &[&Scenario] = &[
     &coordinator_crash::SCENARIO,
     &two_coordinators::SCENARIO,
     &stop_and_resume::SCENARIO,
+    &upgrade::SCENARIO,
+    &changing_hands::SCENARIO,
     &blackout::SCENARIO,
     &local_recovery::SCENARIO,
     &partition::SCENARIO,
@@ -87,6 +92,7 @@ pub const ALL: &[&Scenario] = &[
     &late_uploads::SCENARIO,
     &late_events::SCENARIO,
     &skewed_splits::SCENARIO,
+    &aligned_sources::SCENARIO,
     &idle_and_finished_sources::SCENARIO,
     &reminders::SCENARIO,
     &skewed_clocks::SCENARIO,

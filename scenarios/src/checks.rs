@@ -9,6 +9,7 @@
 
 mod conservation;
 mod consistent_cut;
+mod drift;
 mod errors;
 mod exactly_once;
 mod fencing;
@@ -21,6 +22,7 @@ mod watermarks;
 
 pub use conservation::Conservation;
 pub use consistent_cut::ConsistentCut;
+pub use drift::Drift;
 pub use errors::Errors;
 pub use exactly_once::{exactly_once, first_difference};
 pub use fencing::Fencing;
@@ -91,7 +93,8 @@ pub fn all(job: &Job) -> Vec<Box<dyn Check>> {
         Box::new(KeyGroups::new(job, names.clone())),
         Box::new(References::new(names.clone())),
         Box::new(Errors::new(names.clone())),
-        Box::new(Conservation::new(names)),
+        Box::new(Conservation::new(names.clone())),
+        Box::new(Drift::new(names)),
     ]
 }
 

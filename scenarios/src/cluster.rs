@@ -2,8 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::pending,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    future::{pending, poll_fn},
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
     time::Duration,
 };
 
@@ -85,6 +90,8 @@ pub(crate) fn environment(checkpoints: CheckpointConfig) -> Environment {
 #[derive(Clone)]
 pub(crate) struct Cluster {
     pub(crate) job: Job,
+    /// The version of the job that goes on when this one was stopped, if it is another one.
+    pub(crate) successor: Option<Job>,
     /// Objects that exist before the job starts.
     pub(crate) objects: Vec<(String, Vec<u8>)>,
     /// The system outside the cluster that the job talks to.
@@ -325,21 +332,24 @@ impl Cluster {
     }
 
     fn start(&self, world: &World) {
-        let (job, stops_after) = (self.job.clone(), self.stops_after);
-        world.add_node(COORDINATOR, move |machine| coordinate(machine, job.clone(), stops_after));
+        let (versions, stops_after) = (Versions::new(self), self.stops_after);
+        let of_coordinator = versions.clone();
+        world.add_node(COORDINATOR, move |machine| {
+            coordinate(machine, of_coordinator.clone(), stops_after)
+        });
         if let Some(pause) = self.standby_after {
-            let job = self.job.clone();
+            let versions = versions.clone();
             world.add_node(STANDBY, move |machine| {
-                let job = job.clone();
+                let versions = versions.clone();
                 Box::pin(async move {
                     machine.sleep(pause).await;
-                    coordinate(machine, job, None).await;
+                    coordinate(machine, versions, None).await;
                 })
             });
         }
         for number in 1..=self.worker_count {
-            let job = self.job.clone();
-            world.add_node(&worker(number), move |machine| work(machine, job.clone()));
+            let versions = versions.clone();
+            world.add_node(&worker(number), move |machine| work(machine, versions.clone()));
         }
     }
 
@@ -396,9 +406,49 @@ fn listen(world: &World, watch: &SharedWatch) {
     });
 }
 
+/// The job in the version of the moment, as all nodes have it. Whoever starts begins with this one.
+#[derive(Clone)]
+struct Versions {
+    first: Job,
+    second: Option<Job>,
+    is_upgraded: Arc<AtomicBool>,
+}
+
+impl Versions {
+    fn new(cluster: &Cluster) -> Self {
+        let (first, second) = (cluster.job.clone(), cluster.successor.clone());
+        Self { first, second, is_upgraded: Arc::default() }
+    }
+
+    fn current(&self) -> &Job {
+        let second = self.second.as_ref().filter(|_| self.is_upgraded.load(Ordering::Relaxed));
+        second.unwrap_or(&self.first)
+    }
+
+    /// Puts the second version in the place of the first.
+    fn upgrade(&self) {
+        self.is_upgraded.store(true, Ordering::Relaxed);
+    }
+
+    /// Completes when a process of the first version has to make room for one of the second, which
+    /// is looked after from time to time.
+    async fn replaced(self, machine: Machine) {
+        if self.second.is_none() || self.is_upgraded.load(Ordering::Relaxed) {
+            return pending().await;
+        }
+        while !self.is_upgraded.load(Ordering::Relaxed) {
+            machine.sleep(SUPERVISOR_PAUSE).await;
+        }
+    }
+}
+
 /// What the coordinator's node runs: a coordinator, under a supervisor that starts it again, also when
 /// it was stopped.
-fn coordinate(machine: Machine, job: Job, stops_after: Option<Duration>) -> BoxFuture<()> {
+fn coordinate(
+    machine: Machine,
+    versions: Versions,
+    stops_after: Option<Duration>,
+) -> BoxFuture<()> {
     Box::pin(async move {
         let mut stops_after = stops_after;
         loop {
@@ -411,9 +461,12 @@ fn coordinate(machine: Machine, job: Job, stops_after: Option<Duration>) -> BoxF
                 STOP_WITHIN
             };
             let machine = machine.clone();
-            match floodmark::coordinator_until(machine.clone(), &job, COORDINATOR_PORT, stop).await
-            {
-                Ok(JobStatus::Stopped { .. }) => machine.sleep(SUPERVISOR_PAUSE).await,
+            let job = versions.current();
+            match floodmark::coordinator_until(machine.clone(), job, COORDINATOR_PORT, stop).await {
+                Ok(JobStatus::Stopped { .. }) => {
+                    versions.upgrade();
+                    machine.sleep(SUPERVISOR_PAUSE).await;
+                }
                 // A coordinator that was fenced leaves the job to the one that rules.
                 Ok(_) | Err(Error::JobFailed { .. } | Error::Fenced(_)) => return,
                 Err(_) => machine.sleep(SUPERVISOR_PAUSE).await,
@@ -423,14 +476,22 @@ fn coordinate(machine: Machine, job: Job, stops_after: Option<Duration>) -> BoxF
 }
 
 /// What a worker's node runs.
-fn work(machine: Machine, job: Job) -> BoxFuture<()> {
+fn work(machine: Machine, versions: Versions) -> BoxFuture<()> {
     Box::pin(async move {
         let coordinators =
             [COORDINATOR, STANDBY].map(|node| Address(format!("{node}:{COORDINATOR_PORT}")));
         loop {
             // Also when it was told that the job is over: the coordinator may have died before it had
             // cleaned up, and then the next one needs workers once more.
-            let _ = floodmark::worker(machine.clone(), &job, &coordinators, SLOT_COUNT).await;
+            let job = versions.current().clone();
+            let working = floodmark::worker(machine.clone(), &job, &coordinators, SLOT_COUNT);
+            let replaced = versions.clone().replaced(machine.clone());
+            let (mut working, mut replaced) = (pin!(working), pin!(replaced));
+            poll_fn(|cx| match working.as_mut().poll(cx) {
+                Poll::Ready(_) => Poll::Ready(()),
+                Poll::Pending => replaced.as_mut().poll(cx),
+            })
+            .await;
             machine.sleep(SUPERVISOR_PAUSE).await;
         }
     })

@@ -5,6 +5,7 @@
 //! maps, without streams, keys, windows as objects, or watermarks other than a running maximum. It
 //! is right because there is nothing in it that could go wrong in an interesting way.
 
+pub mod accounts;
 pub mod flights;
 pub mod gauges;
 pub mod ledger;
@@ -13,6 +14,7 @@ pub mod outside;
 pub mod purging_queue;
 pub mod reminders;
 pub mod shared_directory;
+pub mod shares;
 pub mod transfers;
 pub mod water_level;
 pub mod word_count;
@@ -30,6 +32,11 @@ pub struct ScenarioJob {
     pub name: &'static str,
     /// Prepares one run.
     pub prepare: fn(&Input) -> PreparedJob,
+}
+
+/// Returns the version of a job that takes its place when it is stopped, if there is one.
+pub fn successor(job: &ScenarioJob) -> Option<&'static ScenarioJob> {
+    (job.name == accounts::JOB.name).then_some(&accounts::SECOND)
 }
 
 /// The records that go into one run. The seed makes up a sequence; a run may leave some of it out.

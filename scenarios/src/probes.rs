@@ -60,6 +60,23 @@ pub const RESTORED: Probe = Probe::event("restored", |event| {
     matches!(event, RuntimeEvent::AttemptStarted { restored: Some(_), .. })
 });
 
+/// Returns by how many subtasks the parts of union lists were stored that a subtask begins with.
+fn union_parts(event: &RuntimeEvent) -> usize {
+    let RuntimeEvent::SubtaskStarted { sections, .. } = event else { return 0 };
+    let parts = sections.iter().filter(|section| section.name.contains("/#union/"));
+    let by = parts.filter_map(|section| section.name.rsplit_once(" of "));
+    by.map(|(_, by)| by).collect::<std::collections::BTreeSet<_>>().len()
+}
+
+/// A subtask began with what several had stored in a union list.
+pub const UNION_RESTORED: Probe = Probe::event("union_restored", |event| 1 < union_parts(event));
+
+/// The same, and not for the first time.
+pub const UNION_RESTORED_AGAIN: Probe = Probe::event("union_restored_again", |event| {
+    1 < union_parts(event)
+        && matches!(event, RuntimeEvent::SubtaskStarted { attempt, .. } if 2 < attempt.number)
+});
+
 /// A worker was given up.
 pub const WORKER_LOST: Probe =
     Probe::event("worker_lost", |event| matches!(event, RuntimeEvent::WorkerLost { .. }));
@@ -154,6 +171,16 @@ pub const WATERMARK_RESTORED: Probe = Probe::event("watermark_restored", |event|
         RuntimeEvent::SubtaskStarted { restored: Some(_), watermark, .. }
             if Timestamp::MIN < *watermark
     )
+});
+
+/// A split waits for others of its group.
+pub const SPLIT_HELD: Probe = Probe::event("split_held", |event| {
+    matches!(event, RuntimeEvent::SplitHeld { is_held: true, .. })
+});
+
+/// A split has waited for others of its group, and is read again.
+pub const SPLIT_GOES_ON: Probe = Probe::event("split_goes_on", |event| {
+    matches!(event, RuntimeEvent::SplitHeld { is_held: false, .. })
 });
 
 /// A source was restored, and one of its splits had ended before.

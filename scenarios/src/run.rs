@@ -9,7 +9,7 @@ use crate::{
     Counts, Failure, RunReport, Scenario, Story, atlas,
     checks::{exactly_once, first_difference},
     cluster::{Cluster, Ending, Trial},
-    jobs::{Input, Lines, PreparedJob, ScenarioJob},
+    jobs::{Input, Lines, PreparedJob, ScenarioJob, successor},
     provenance::provenance,
 };
 
@@ -60,7 +60,7 @@ pub fn run(scenario: &'static Scenario, seed: u64, options: &RunOptions) -> RunR
     let input = Input { seed, size: scenario.size, kept: shape.records.clone().map(Into::into) };
     let prepared = (scenario.job(seed).prepare)(&input);
     let faults = options.faults.clone().unwrap_or_else(|| (scenario.faults)(seed));
-    let cluster = cluster(scenario, seed, &prepared, shape);
+    let cluster = cluster(scenario, &input, &prepared, shape);
     let trial = Trial {
         seed,
         faults: faults.clone(),
@@ -116,18 +116,22 @@ pub fn run(scenario: &'static Scenario, seed: u64, options: &RunOptions) -> RunR
     report
 }
 
-fn cluster(scenario: &Scenario, seed: u64, prepared: &PreparedJob, shape: &Shape) -> Cluster {
-    let mut environment = scenario.environment(seed);
-    if let Some(parallelism) = shape.parallelism {
-        environment = environment.parallelism(parallelism);
-    }
-    if let Some(chains_exchanges) = shape.chains_exchanges {
-        environment = environment.chain_exchanges(chains_exchanges);
-    }
-    (prepared.build)(&environment);
-    let job = environment.build(scenario.job(seed).name);
+fn cluster(scenario: &Scenario, input: &Input, prepared: &PreparedJob, shape: &Shape) -> Cluster {
+    let (seed, first) = (input.seed, scenario.job(input.seed));
+    let built = |prepared: &PreparedJob| {
+        let mut environment = scenario.environment(seed);
+        if let Some(parallelism) = shape.parallelism {
+            environment = environment.parallelism(parallelism);
+        }
+        if let Some(chains_exchanges) = shape.chains_exchanges {
+            environment = environment.chain_exchanges(chains_exchanges);
+        }
+        (prepared.build)(&environment);
+        environment.build(first.name).expect("the jobs of scenarios are well-formed")
+    };
     Cluster {
-        job: job.expect("the jobs of scenarios are well-formed"),
+        job: built(prepared),
+        successor: successor(first).map(|second| built(&(second.prepare)(input))),
         objects: prepared.objects.clone(),
         outside: prepared.outside.clone(),
         worker_count: shape.worker_count.unwrap_or(scenario.worker_count),

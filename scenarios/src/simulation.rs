@@ -197,6 +197,7 @@ impl<T: Data> Simulation<T> {
         };
         let cluster = Cluster {
             job,
+            successor: None,
             objects: self.objects.clone().into_iter().collect(),
             outside: None,
             worker_count: WORKER_COUNT,

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use floodmark_model::{
     Attempt, CheckpointConfig, CheckpointId, ExecutionGraph, RuntimeEvent, SubtaskId, Term,
-    WorkerId,
+    Timestamp, WorkerId,
 };
 use floodmark_platform::planted;
 use floodmark_wire::{
@@ -38,6 +38,7 @@ use crate::{
     attempt::DeployedAttempt,
     checkpoints::{Aborted, Acknowledged, Checkpoints, Purpose, Step},
     failover::RestartBudget,
+    groups::SourceGroups,
     leadership::Reign,
     membership::{ConnectionId, Lost, Membership, Offer, Registration},
     retention::{Cleaning, Retention},
@@ -152,6 +153,7 @@ pub(crate) struct Coordinator {
     membership: Membership,
     restarts: RestartBudget,
     phase: Phase,
+    groups: SourceGroups,
     /// The time by which the job must have stopped, once it is to stop.
     stop_by: Option<Duration>,
     /// Absent in a job without checkpoints.
@@ -231,6 +233,7 @@ impl Coordinator {
             membership: Membership::new(options.cluster.heartbeat_timeout),
             restarts: RestartBudget::new(options.restart),
             phase: Phase::Waiting,
+            groups: SourceGroups::default(),
             stop_by: None,
             ledger,
             is_reading: false,
@@ -366,12 +369,33 @@ impl Coordinator {
             ToCoordinator::Decline { attempt, checkpoint, subtask, reason } => {
                 self.on_decline(attempt, checkpoint, subtask, &reason);
             }
+            ToCoordinator::Watermark { attempt, subtask, group, watermark } => {
+                self.on_watermark(connection, attempt, (subtask, group, watermark));
+            }
             ToCoordinator::Leave { .. } => {
                 self.commands.push(Command::Close(connection));
                 if let Some(lost) = self.membership.on_disconnected(connection) {
                     self.on_left(lost);
                 }
             }
+        }
+    }
+
+    /// Tells the source of a group how far the slowest one has come, once all have had a chance to
+    /// say how far they are.
+    fn on_watermark(
+        &mut self,
+        connection: ConnectionId,
+        attempt: Attempt,
+        (subtask, group, watermark): (SubtaskId, String, Option<Timestamp>),
+    ) {
+        if !self.is_current(attempt) {
+            return;
+        }
+        let least = self.groups.on_report(&group, subtask, watermark);
+        if matches!(self.phase, Phase::Running(_)) {
+            let announcement = ToWorker::Announce { attempt, group, least };
+            self.commands.push(Command::Send(connection, announcement));
         }
     }
 

@@ -26,6 +26,7 @@ mod coordinator;
 mod driver;
 mod error;
 mod failover;
+mod groups;
 mod leadership;
 mod link;
 mod log;

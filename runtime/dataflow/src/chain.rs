@@ -25,7 +25,7 @@ use floodmark_model::{
 use floodmark_platform::{BoxFuture, Machine};
 use floodmark_state::{Data, RestoredState, Snapshot};
 
-use crate::{BoxError, Error};
+use crate::{BoxError, Error, SourceDrift};
 
 /// A part of a chain that takes batches of `T`.
 #[expect(clippy::missing_errors_doc, reason = "each fails when an operator further down does")]
@@ -163,6 +163,8 @@ pub struct OpenContext<'a> {
     pub watermark: Timestamp,
     /// The splits of the source that the chain begins with. Those of a gate are not known.
     pub split_count: Option<usize>,
+    /// How far the source may run ahead of others, as the strategy behind it says.
+    pub drift: Option<SourceDrift>,
     /// Work to be done before the first record.
     pub commits: Vec<Commit>,
     /// Clean-up to be done before the first record.

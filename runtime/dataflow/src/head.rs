@@ -10,7 +10,7 @@ use floodmark_platform::Machine;
 use floodmark_state::{Data, Snapshot};
 
 use crate::{
-    ChannelReceiver, EndedInputs, Error, Gate, InputEnd, Push, Stage,
+    ChannelReceiver, EndedInputs, Error, Gate, InputEnd, Push, SourceDrift, Stage,
     chain::{Commit, OpenContext},
 };
 
@@ -46,6 +46,12 @@ pub trait Head: Send {
 
     /// Returns whether all input is known to be over before any of it is taken.
     fn has_ended(&self) -> bool;
+
+    /// Returns how far the source may run ahead of others, if a strategy says so. Known once the head
+    /// is open.
+    fn drift(&self) -> Option<&SourceDrift> {
+        None
+    }
 
     /// Takes nothing more from the channel at this index.
     fn block(&mut self, channel: usize);

@@ -23,6 +23,7 @@
 mod alignment;
 mod chain;
 mod channel;
+mod drift;
 mod error;
 mod exchange;
 mod gate;
@@ -43,6 +44,7 @@ pub use chain::{
     Split, Stage,
 };
 pub use channel::{ChannelReceiver, ChannelSender, InputEnd, OutputEnd, local_channel};
+pub use drift::SourceDrift;
 pub use error::{BoxError, Error};
 pub use exchange::{
     Broadcast, Exchange, Forward, HashPartitioner, OpenBatches, Partitioner, Rebalance,

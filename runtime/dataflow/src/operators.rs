@@ -11,6 +11,7 @@ mod generators;
 mod handles;
 mod interval_join;
 mod keyed;
+mod lists;
 mod process;
 mod record_process;
 mod reduce;
@@ -39,6 +40,7 @@ pub use handles::{
 };
 pub use interval_join::{Interval, IntervalJoinProcess, LateTags, Offset};
 pub use keyed::KeyOf;
+pub use lists::{InitializeContext, OperatorListState, OperatorStateHandle, UnionListState};
 pub use process::{KeyedProcess, ProcessOperator};
 pub use record_process::{ProcessFunction, RecordContext, RecordProcessOperator};
 pub use reduce::RollingReduce;

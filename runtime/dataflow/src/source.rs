@@ -12,7 +12,7 @@ use floodmark_state::{Data, Snapshot, freeze_value};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BoxError, Error, Push, Split, Stage,
+    BoxError, Error, Push, SourceDrift, Split, Stage,
     chain::{Commit, OpenContext},
     head::{Head, Input},
 };
@@ -78,12 +78,15 @@ pub struct SourceHead<S: Source> {
     /// Positions of the splits at barriers whose checkpoints may still complete, oldest first.
     unconfirmed: VecDeque<(CheckpointId, Vec<S::Split>)>,
     chain: Box<dyn Push<S::Out>>,
+    drift: Option<SourceDrift>,
 }
 
 struct SplitState<S: Source> {
     reader: Box<dyn SplitReader<S>>,
     /// Whether the reader yields nothing more. It still hears of checkpoints.
     has_ended: bool,
+    /// Whether it waits for splits that are far behind.
+    is_held: bool,
 }
 
 /// How far a split was read, as a snapshot keeps it. One that has ended is not opened again.
@@ -103,7 +106,20 @@ impl<S: Source> SourceHead<S> {
         chain: Box<dyn Push<S::Out>>,
     ) -> Self {
         let (reader, splits, unconfirmed, next) = (None, Vec::new(), VecDeque::new(), 0);
-        Self { name, source, machine, parallelism, index, reader, splits, next, unconfirmed, chain }
+        let drift = None;
+        Self {
+            name,
+            source,
+            machine,
+            parallelism,
+            index,
+            reader,
+            splits,
+            next,
+            unconfirmed,
+            chain,
+            drift,
+        }
     }
 
     fn positions(&self) -> Vec<S::Split> {
@@ -111,7 +127,7 @@ impl<S: Source> SourceHead<S> {
     }
 
     fn freeze_positions(&self, snapshot: &mut Snapshot) {
-        let progress = self.splits.iter().map(|SplitState { reader, has_ended }| {
+        let progress = self.splits.iter().map(|SplitState { reader, has_ended, .. }| {
             let position = reader.position();
             if *has_ended { Progress::Ended(position) } else { Progress::At(position) }
         });
@@ -140,6 +156,7 @@ impl<S: Source> SourceHead<S> {
         });
         cx.split_count = Some(self.splits.len());
         self.chain.open(cx)?;
+        self.drift = cx.drift.clone();
         for index in 0..self.splits.len() {
             if self.splits[index].has_ended {
                 self.end(index)?;
@@ -155,6 +172,20 @@ impl<S: Source> SourceHead<S> {
             self.machine.observe(|| RuntimeEvent::SplitEnded { attempt, subtask, split });
         }
         self.chain.on_split(Split::Ended(index))
+    }
+
+    /// Returns whether a split has to wait for others, and tells those who watch when that changes.
+    fn is_held(&mut self, index: usize) -> bool {
+        let Some(drift) = &self.drift else { return false };
+        let is_held = drift.is_held(index) && !planted!(DriftIgnored);
+        if is_held != self.splits[index].is_held
+            && let Some((attempt, subtask)) = self.reader
+        {
+            self.splits[index].is_held = is_held;
+            let split = u32::try_from(index).expect("splits fit into memory");
+            self.machine.observe(|| RuntimeEvent::SplitHeld { attempt, subtask, split, is_held });
+        }
+        is_held
     }
 
     fn error(name: &str, source: BoxError) -> Error {
@@ -190,6 +221,7 @@ impl<S: Source> Head for SourceHead<S> {
                 .map(|(split, has_ended)| SplitState {
                     reader: self.source.read(&self.machine, split),
                     has_ended,
+                    is_held: false,
                 })
                 .collect();
             if is_restored {
@@ -204,11 +236,14 @@ impl<S: Source> Head for SourceHead<S> {
         let mut has_open = false;
         for step in 0..self.splits.len() {
             let index = (self.next + step) % self.splits.len();
-            let split = &mut self.splits[index];
-            if split.has_ended {
+            if self.splits[index].has_ended {
                 continue;
             }
             has_open = true;
+            if self.is_held(index) {
+                continue;
+            }
+            let split = &mut self.splits[index];
             let Poll::Ready(batch) = split.reader.poll_next(cx) else { continue };
             match batch.map_err(|source| Self::error(&self.name, source))? {
                 None => {
@@ -259,6 +294,10 @@ impl<S: Source> Head for SourceHead<S> {
 
     fn has_ended(&self) -> bool {
         self.splits.iter().all(|split| split.has_ended)
+    }
+
+    fn drift(&self) -> Option<&SourceDrift> {
+        self.drift.as_ref()
     }
 
     fn block(&mut self, _: usize) {

@@ -15,13 +15,14 @@ use floodmark_model::{
     SubtaskId, Timestamp,
 };
 use floodmark_platform::{Machine, TaskHandle, planted};
-use floodmark_state::{CopyShelf, RestoredState, Snapshot, freeze_value};
+use floodmark_state::{CopyShelf, RestoredState, Snapshot, freeze_value, is_subtask_list};
 use floodmark_wire::{Section, StoredFile};
 use tokio::sync::mpsc;
 
 use crate::{
     Alignment, Error, Head, Input, Load, Step, WatermarkFloor, WatermarkMerge,
     chain::{Cleanup, Commit, OpenContext},
+    drift::DriftOptions,
     ticker::{Alarm, Ticker},
     turn::{Turn, give_way},
     uploader::Uploader,
@@ -32,7 +33,7 @@ use crate::{
 const GATE: &str = "gate";
 
 /// What the coordinator tells a subtask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Emit the barrier of this checkpoint. Only sources act on it.
     Trigger(Barrier),
@@ -43,6 +44,13 @@ pub enum Command {
     Abort(CheckpointId),
     /// The checkpoint is complete; after a final one there is nothing left to do.
     Complete(Barrier),
+    /// How far the slowest source of a group has come. Only its sources care.
+    Announce {
+        /// The group.
+        group: String,
+        /// Its least promise; `None` if nobody has to be waited for.
+        least: Option<Timestamp>,
+    },
 }
 
 /// What a subtask tells its worker, and who it is.
@@ -69,6 +77,13 @@ pub enum News {
         checkpoint: CheckpointId,
         /// Where it is.
         files: Vec<StoredFile>,
+    },
+    /// How far a source of a group has come.
+    Watermark {
+        /// The group.
+        group: String,
+        /// The least promise of its splits; `None` if nobody has to wait for it.
+        watermark: Option<Timestamp>,
     },
     /// A snapshot could not be stored.
     Declined {
@@ -131,6 +146,8 @@ pub struct Subtask {
     failures: mpsc::UnboundedReceiver<Error>,
     _uploader: TaskHandle<()>,
     ticker: Ticker,
+    /// Says when it is time to tell how far the source is, if it belongs to a group.
+    reporter: Option<Ticker>,
     /// Wakes the subtask for its processing-time timers.
     alarm: Alarm,
     /// Time in which the subtask was processing or waiting for input.
@@ -177,6 +194,8 @@ enum Event {
     Command(Command),
     Failure(Error),
     Tick,
+    /// It is time to tell how far the source is.
+    Progress,
     /// Processing-time timers are due.
     Timers(Timestamp),
     Input(Input),
@@ -212,12 +231,14 @@ impl Subtask {
                 watermarks.merged()
             },
             split_count: None,
+            drift: None,
             commits: Vec::new(),
             cleanups: Vec::new(),
         };
         head.open(&mut cx).await?;
         let OpenContext { commits, cleanups, .. } = cx;
         restored.check_all_taken()?;
+        let taken = restored.into_taken();
 
         let (snapshots, snapshot_receiver) = mpsc::unbounded_channel();
         let (failure_sender, failures) = mpsc::unbounded_channel();
@@ -232,6 +253,7 @@ impl Subtask {
             failures: failure_sender,
         };
         let (channel_count, has_requests) = (head.channels().len(), head.chain().has_requests());
+        let interval = head.drift().map(|drift| drift.options().interval);
         let mut this = Self {
             attempt,
             id: subtask,
@@ -250,6 +272,7 @@ impl Subtask {
             failures,
             _uploader: machine.spawn("uploader", uploader.run()),
             ticker: Ticker::new(machine.clone(), options.pulse_interval),
+            reporter: interval.map(|interval| Ticker::new(machine.clone(), interval)),
             alarm: Alarm::new(machine.clone()),
             activity: Activity { total: Duration::ZERO, since: machine.now() },
             turn: Turn::default(),
@@ -268,8 +291,10 @@ impl Subtask {
         if planted!(EndNotRepeated) && checkpoint.is_some() && this.head.has_ended() {
             this.phase = Phase::Exhausted;
         }
+        // Before the others may read: nobody is to miss a source that is behind.
+        this.report_progress();
         this.report(News::Running);
-        this.observe_start(checkpoint);
+        this.observe_start(checkpoint, taken);
         Ok(this)
     }
 
@@ -312,6 +337,11 @@ impl Subtask {
         if self.ticker.poll_tick(cx).is_ready() {
             self.pulse(cx)?;
             return Poll::Ready(Ok(Event::Tick));
+        }
+        if let Some(reporter) = &mut self.reporter
+            && reporter.poll_tick(cx).is_ready()
+        {
+            return Poll::Ready(Ok(Event::Progress));
         }
         if self.phase == Phase::Processing {
             let next = self.head.chain().next_timer();
@@ -368,6 +398,16 @@ impl Subtask {
                 Ok(())
             }
             Event::Command(Command::Complete(barrier)) => self.on_complete(barrier).await,
+            Event::Command(Command::Announce { group, least }) => {
+                if let Some(drift) = self.head.drift() {
+                    drift.on_announcement(&group, least);
+                }
+                Ok(())
+            }
+            Event::Progress => {
+                self.report_progress();
+                Ok(())
+            }
             Event::Failure(error) => Err(error),
             Event::Tick => {
                 self.activity.run_until(self.machine.now());
@@ -747,8 +787,15 @@ impl Subtask {
         let _ = self.reports.send(Report { attempt, subtask, news });
     }
 
-    /// Tells those who watch what was restored, by looking at it again.
-    fn observe_start(&mut self, restored: Option<CheckpointId>) {
+    /// Tells how far the source is, if it belongs to a group.
+    fn report_progress(&self) {
+        let Some(drift) = self.head.drift() else { return };
+        self.report(News::Watermark { group: drift.options().group, watermark: drift.least() });
+    }
+
+    /// Tells those who watch what was restored, by looking at it again. Functions may have changed
+    /// their lists already, so of these it is what they have `taken`.
+    fn observe_start(&mut self, restored: Option<CheckpointId>, taken: Vec<SectionDigest>) {
         let (attempt, subtask, watermark) = (self.attempt, self.id, self.watermarks.merged());
         let machine = self.machine.clone();
         machine.observe(|| RuntimeEvent::SubtaskStarted {
@@ -756,8 +803,16 @@ impl Subtask {
             subtask,
             restored,
             watermark,
-            sections: self.digest(),
+            sections: {
+                let mut sections = self.sections();
+                sections.retain(|section| !is_subtask_list(section));
+                sections.iter().map(Section::digest).chain(taken).collect()
+            },
         });
+        if let Some(drift) = self.head.drift() {
+            let DriftOptions { group, max_drift, .. } = drift.options();
+            machine.observe(|| RuntimeEvent::DriftLimited { attempt, subtask, group, max_drift });
+        }
         let inputs = self.head.channels().into_iter().zip(self.head.inputs());
         let second = inputs.filter(|(_, input)| *input == 1).map(|(channel, _)| channel.edge);
         let mut edges: Vec<EdgeId> = second.collect();
@@ -768,11 +823,15 @@ impl Subtask {
     }
 
     fn digest(&mut self) -> Vec<SectionDigest> {
+        self.sections().iter().map(Section::digest).collect()
+    }
+
+    /// Returns what a snapshot would hold.
+    fn sections(&mut self) -> Vec<Section> {
         let mut snapshot = Snapshot::default();
         self.freeze_gate(&mut snapshot);
         self.head.freeze(&mut snapshot);
-        let (file, _) = snapshot.into_parts();
-        file.sections.iter().map(Section::digest).collect()
+        snapshot.into_parts().0.sections
     }
 
     fn freeze_gate(&self, snapshot: &mut Snapshot) {

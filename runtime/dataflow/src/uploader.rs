@@ -4,15 +4,18 @@
 //! checkpoint n + 1 names transactions that were prepared with checkpoint n, so it may be
 //! acknowledged only when the work of n is done, whether or not n itself was aborted.
 //!
+//! What all subtasks of the vertex restore goes into a file of its own, so that they need not read
+//! the rest.
+//!
 //! When the job wants local copies, each snapshot is written to the worker's own disk as well, after
 //! it was reported: a disk that is full, broken or slow costs copies, and no checkpoint.
 
-use std::time::Duration;
+use std::{iter::zip, time::Duration};
 
 use bytes::Bytes;
 use floodmark_model::{Attempt, CheckpointId, RuntimeEvent, SubtaskId};
 use floodmark_platform::{Machine, planted};
-use floodmark_state::{CopyShelf, Snapshot};
+use floodmark_state::{CopyShelf, Files, Snapshot};
 use floodmark_wire::{Section, StoredFile, name};
 use tokio::sync::mpsc;
 
@@ -41,7 +44,7 @@ pub(crate) struct Uploader {
 /// How storing a snapshot ended.
 enum Stored {
     /// Well: what is there, and its bytes.
-    Done(StoredFile, Bytes),
+    Done(Vec<(StoredFile, Bytes)>),
     /// The object store refused it, for this reason.
     Declined(String),
 }
@@ -50,9 +53,12 @@ impl Uploader {
     pub(crate) async fn run(mut self) {
         while let Some((checkpoint, snapshot)) = self.snapshots.recv().await {
             match self.store(checkpoint, snapshot).await {
-                Ok(Stored::Done(file, content)) => {
-                    self.report(News::Acknowledged { checkpoint, files: vec![file.clone()] });
-                    self.copy(&file, content).await;
+                Ok(Stored::Done(stored)) => {
+                    let files = stored.iter().map(|(file, _)| file.clone()).collect();
+                    self.report(News::Acknowledged { checkpoint, files });
+                    for (file, content) in stored {
+                        self.copy(&file, content).await;
+                    }
                 }
                 Ok(Stored::Declined(_)) if planted!(SwallowedUploadError) => {}
                 Ok(Stored::Declined(reason)) => self.decline(checkpoint, reason),
@@ -102,37 +108,49 @@ impl Uploader {
     }
 
     async fn store(&self, checkpoint: CheckpointId, snapshot: Snapshot) -> Result<Stored, Error> {
-        let (file, uploads) = snapshot.into_parts();
+        let Files { own, shared, uploads } = snapshot.into_files();
         for upload in uploads {
             upload.await.map_err(|reason| Error::PreCommit { checkpoint, reason })?;
         }
         let Self { attempt, subtask, storage: (storage, job), .. } = self;
         let prefix = name::checkpoint(storage, job, *attempt, checkpoint);
-        let content = file.encode();
-        let mut stored = StoredFile::describe(name::snapshot(&prefix, *subtask), &content);
-        if planted!(NameWithoutAttempt) {
-            stored = self.keep_first(checkpoint, content.clone()).await;
+        let mut files = Vec::new();
+        let names = [name::snapshot, name::shared_snapshot];
+        for (name, file) in zip(names, [Some(&own), shared.as_ref()]) {
+            let Some(file) = file else { continue };
+            let content = file.encode();
+            let mut stored = StoredFile::describe(name(&prefix, *subtask), &content);
+            if planted!(NameWithoutAttempt) {
+                stored = self.keep_first(checkpoint, content.clone()).await;
+            } else if let Err(reason) = self.put(&stored.key, &content).await {
+                return Ok(Stored::Declined(reason));
+            }
+            files.push((stored, content));
         }
-        let tries = if planted!(NameWithoutAttempt) { 0 } else { TRY_COUNT };
-        for remaining in (0..tries).rev() {
+        self.machine.observe(|| {
+            let sections = own.sections.iter().chain(shared.iter().flat_map(|file| &file.sections));
+            RuntimeEvent::SnapshotStored {
+                attempt: *attempt,
+                subtask: *subtask,
+                checkpoint,
+                sections: sections.map(Section::digest).collect(),
+                files: files.iter().map(|(file, _)| file.digest()).collect(),
+            }
+        });
+        Ok(Stored::Done(files))
+    }
+
+    /// Stores a file, or says why that is not possible.
+    async fn put(&self, key: &str, content: &Bytes) -> Result<(), String> {
+        for remaining in (0..TRY_COUNT).rev() {
             // The name is ours alone, so repeating a write in doubt is safe.
-            match self.machine.object_store().put(&stored.key, content.clone()).await {
+            match self.machine.object_store().put(key, content.clone()).await {
                 Ok(()) => break,
-                Err(error) if remaining == 0 => {
-                    let reason = error.to_string();
-                    return Ok(Stored::Declined(reason));
-                }
+                Err(error) if remaining == 0 => return Err(error.to_string()),
                 Err(error) => tracing::warn!(%error, "storing a snapshot will be tried again"),
             }
             self.machine.sleep(RETRY_PAUSE).await;
         }
-        self.machine.observe(|| RuntimeEvent::SnapshotStored {
-            attempt: *attempt,
-            subtask: *subtask,
-            checkpoint,
-            sections: file.sections.iter().map(Section::digest).collect(),
-            files: vec![stored.digest()],
-        });
-        Ok(Stored::Done(stored, content))
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@
 
 mod fields;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::{
     Attempt, ChannelId, CheckpointId, EdgeId, KeyGroup, SubtaskId, Term, TimeDomain, Timestamp,
@@ -188,6 +188,10 @@ pub enum RuntimeEvent {
     },
     /// A split was silent for too long, or has records again.
     SplitIdle { attempt: Attempt, subtask: SubtaskId, operator: String, split: u32, is_idle: bool },
+    /// A source belongs to a group, whose splits wait for each other.
+    DriftLimited { attempt: Attempt, subtask: SubtaskId, group: String, max_drift: Duration },
+    /// A split waits for others of its group that are far behind, or no longer does.
+    SplitHeld { attempt: Attempt, subtask: SubtaskId, split: u32, is_held: bool },
     /// A source came to the end of a split, or found it ended.
     SplitEnded { attempt: Attempt, subtask: SubtaskId, split: u32 },
     /// An operator promised that no record at or before the watermark follows.
@@ -319,6 +323,8 @@ impl From<&RuntimeEvent> for &'static str {
             RuntimeEvent::SplitsAssigned { .. } => "splits_assigned",
             RuntimeEvent::SplitWatermark { .. } => "split_watermark",
             RuntimeEvent::SplitIdle { .. } => "split_idle",
+            RuntimeEvent::DriftLimited { .. } => "drift_limited",
+            RuntimeEvent::SplitHeld { .. } => "split_held",
             RuntimeEvent::SplitEnded { .. } => "split_ended",
             RuntimeEvent::WatermarkEmitted { .. } => "watermark_emitted",
             RuntimeEvent::WatermarkReleased { .. } => "watermark_released",
@@ -457,6 +463,13 @@ impl fmt::Display for RuntimeEvent {
             }
             Self::SplitIdle { subtask, split, is_idle, .. } => {
                 write!(f, "split {split} of {subtask} {}", becomes(*is_idle))
+            }
+            Self::DriftLimited { subtask, group, max_drift, .. } => {
+                write!(f, "{subtask} waits for group {group} when it is {max_drift:?} ahead")
+            }
+            Self::SplitHeld { subtask, split, is_held, .. } => {
+                let what = if *is_held { "waits for others" } else { "goes on" };
+                write!(f, "split {split} of {subtask} {what}")
             }
             Self::SplitEnded { subtask, split, .. } => {
                 write!(f, "split {split} of {subtask} has ended")

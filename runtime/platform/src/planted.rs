@@ -162,5 +162,9 @@ mod switch {
         RequestFailureSwallowed,
         /// O14: those who follow requests are restored with the event time of those before them.
         RequestsRestoredLate,
+        /// O8: of a union list, each subtask restores its own part.
+        UnionOfOwnPart,
+        /// O9: a source that is far ahead of the others of its group reads on.
+        DriftIgnored,
     }
 }

@@ -1,4 +1,4 @@
-//! ProcessFunction functions over records without a key.
+//! Functions over records without a key.
 
 use floodmark_dataflow::operators::{ProcessFunction, RecordProcessOperator};
 use floodmark_state::Data;
@@ -69,8 +69,8 @@ impl<T: Data> Stream<T> {
     where
         P: ProcessFunction<In = T> + Clone + Sync,
     {
-        self.then("process", Identity::Stateless, move |_, _| {
-            RecordProcessOperator::new("process".to_owned(), process.clone())
+        self.then("process", Identity::Stateless, move |uid, layout| {
+            RecordProcessOperator::new("process", (uid, layout.parallelism), process.clone())
         })
     }
 }

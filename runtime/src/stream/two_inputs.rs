@@ -164,9 +164,9 @@ impl<A: Data, B: Data> Connected<A, B> {
         P: CoProcess<First = A, Second = B> + Clone + Sync,
     {
         let (first, second) = (Side::unkeyed(self.first), Side::unkeyed(self.second));
-        then(("co-process", Identity::Stateless), first, second, move |_, _| {
+        then(("co-process", Identity::Stateless), first, second, move |uid, layout| {
             let process = OverBothRecords(process.clone());
-            RecordProcessOperator::new("co-process".to_owned(), process)
+            RecordProcessOperator::new("co-process", (uid, layout.parallelism), process)
         })
     }
 }
@@ -270,8 +270,8 @@ impl<T: Data, R: Data> WithRules<T, R> {
         P: BroadcastProcess<In = T, Rule = R> + Clone + Sync,
     {
         let (first, second) = (Side::unkeyed(self.stream), Side::unkeyed(self.rules.stream));
-        then(("broadcast", Identity::Needed), first, second, move |uid, _| {
-            BroadcastOperator::new(uid, process.clone())
+        then(("broadcast", Identity::Needed), first, second, move |uid, layout| {
+            BroadcastOperator::new((uid, layout.parallelism), process.clone())
         })
     }
 }

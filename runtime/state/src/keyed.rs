@@ -1,14 +1,18 @@
 //! The named states of one keyed operator.
 
-use std::{any::Any, collections::BTreeMap};
+use std::{
+    any::{Any, type_name},
+    collections::BTreeMap,
+};
 
 use floodmark_model::{KeyGroupRange, Timestamp};
 use floodmark_platform::Machine;
 use floodmark_wire::Section;
 
 use crate::{
-    Data, FrozenSection, Key, RestoredState, Snapshot, StateError, Table,
-    states::{ExpiringTable, Mortal},
+    Data, Declaration, FrozenSection, Key, RestoredState, Snapshot, StateError, Table,
+    schema::fingerprint,
+    states::{ExpiringTable, Mortal, Reader},
 };
 
 /// All states of one operator, created when they are first used.
@@ -21,11 +25,23 @@ pub struct KeyedStore<K> {
     /// Tells what has expired. Absent where nothing does.
     machine: Option<Machine>,
     /// The states in use, in the order of their first use; there are few.
-    tables: Vec<(&'static str, Box<dyn NamedTable>)>,
+    tables: Vec<Named>,
     /// Restored states not in use yet.
     unclaimed: BTreeMap<String, Vec<Section>>,
     key: std::marker::PhantomData<fn() -> K>,
 }
+
+/// A state in use.
+struct Named {
+    name: &'static str,
+    version: u32,
+    /// The type of its entries.
+    type_name: &'static str,
+    table: Box<dyn NamedTable>,
+}
+
+/// Reads what a key has in a state of an older version.
+type Read<V, T> = fn(&mut Reader<'_, T>) -> Result<V, StateError>;
 
 /// A table whose value type is known only to the handle that asks for it.
 trait NamedTable: Send {
@@ -88,49 +104,71 @@ impl<K: Key> KeyedStore<K> {
     ///
     /// When the state was stored, or is already in use, with another type.
     pub fn table<V: Data>(&mut self, name: &'static str) -> Result<&mut Table<K, V>, StateError> {
-        self.named(name, Table::<K, V>::restore)
+        self.named::<V, _>((name, 1), Table::<K, V>::restore)
     }
 
-    /// Returns the table of the state `name`, whose values expire.
-    ///
-    /// # Errors
-    ///
-    /// When the state was stored, or is already in use, with another type or without an end.
-    pub fn expiring<V: Mortal>(
+    /// Returns the table of a state whose contents last; those of an older version are read by
+    /// `read`.
+    pub(crate) fn declared<V: Data, T>(
         &mut self,
-        name: &'static str,
+        declaration: &Declaration<T>,
+        read: Read<V, T>,
+    ) -> Result<&mut Table<K, V>, StateError> {
+        let version = (declaration.name(), declaration.current());
+        self.named::<V, _>(version, |range, sections| {
+            Table::migrate(range, sections, declaration, read)
+        })
+    }
+
+    /// Returns the table of a state whose contents expire; those of an older version are read by
+    /// `read`.
+    pub(crate) fn declared_expiring<V: Mortal, T>(
+        &mut self,
+        declaration: &Declaration<T>,
+        read: Read<V, T>,
     ) -> Result<&mut ExpiringTable<K, V>, StateError> {
-        self.named(name, ExpiringTable::<K, V>::restore)
+        let version = (declaration.name(), declaration.current());
+        self.named::<V, _>(version, |range, sections| {
+            let table = Table::migrate(range, sections, declaration, read)?;
+            Ok(ExpiringTable::of(range, table))
+        })
     }
 
-    fn named<N: NamedTable + 'static>(
+    fn named<V: Data, N: NamedTable + 'static>(
         &mut self,
-        name: &'static str,
+        (name, version): (&'static str, u32),
         restore: impl FnOnce(KeyGroupRange, &[Section]) -> Result<N, StateError>,
     ) -> Result<&mut N, StateError> {
-        let index = match self.tables.iter().position(|(used, _)| *used == name) {
+        let type_name = type_name::<(K, V)>();
+        let index = match self.tables.iter().position(|used| used.name == name) {
             Some(index) => index,
             None => {
                 let sections = self.unclaimed.get(name).map_or(&[][..], Vec::as_slice);
-                let table = restore(self.range, sections)?;
+                let table = Box::new(restore(self.range, sections)?);
                 self.unclaimed.remove(name);
-                self.tables.push((name, Box::new(table)));
+                self.tables.push(Named { name, version, type_name, table });
                 self.tables.len() - 1
             }
         };
-        let table = self.tables[index].1.as_any_mut().downcast_mut();
-        table.ok_or_else(|| StateError::Type {
+        let used = &mut self.tables[index];
+        let table = if used.version == version { Some(used.table.as_any_mut()) } else { None };
+        table.and_then(|table| table.downcast_mut()).ok_or_else(|| StateError::InUse {
             operator: self.operator.clone(),
             name: name.to_owned(),
-            stored: "another type of this job".to_owned(),
-            wanted: std::any::type_name::<N>(),
+            first: fingerprint(used.type_name, used.version),
+            second: fingerprint(type_name, version),
         })
     }
 
     /// Adds all states to `snapshot`.
     pub fn freeze(&mut self, snapshot: &mut Snapshot) {
-        for (name, table) in &mut self.tables {
-            snapshot.add(table.freeze(&self.operator, name));
+        for Named { name, version, table, .. } in &mut self.tables {
+            let frozen = table.freeze(&self.operator, name);
+            let version = *version;
+            snapshot.add(Box::new(move || {
+                let section = frozen();
+                Section { type_name: fingerprint(&section.type_name, version), ..section }
+            }));
         }
         for section in self.unclaimed.values().flatten().cloned() {
             snapshot.add(Box::new(move || section));
@@ -173,6 +211,8 @@ mod tests {
     fn one_name_has_one_type() {
         let mut store = store(Vec::new());
         store.table::<u32>("level").unwrap();
-        assert!(store.table::<u64>("level").is_err());
+        let error = store.table::<u64>("level").unwrap_err();
+        let text = "state alarm/level is used as (u8, u32) and as (u8, u64)";
+        assert_eq!(error.to_string(), text);
     }
 }

@@ -9,7 +9,9 @@
 mod copy_shelf;
 mod index;
 mod keyed;
+mod operator_store;
 mod pages;
+mod schema;
 mod snapshot;
 mod states;
 mod table;
@@ -19,9 +21,14 @@ mod windows;
 pub use copy_shelf::{Copy, CopyShelf};
 pub use index::Fragment;
 pub use keyed::KeyedStore;
-pub use snapshot::{FrozenSection, RestoredState, Snapshot, StateError, freeze_value};
+pub use operator_store::{
+    Distribution, OperatorListRef, OperatorStore, Place, is_subtask_list, redistribute,
+};
+pub use schema::{Declaration, MigrateTo, Migration, Migrations};
+pub use snapshot::{Files, FrozenSection, RestoredState, Snapshot, StateError, freeze_value};
 pub use states::{
-    Entries, Expiring, ExpiringTable, Lifetime, List, ListRef, MapRef, Mortal, ValueRef, keys_of,
+    Entries, Expiring, ExpiringTable, Form, Lifetime, List, ListForm, ListRef, MapForm, MapRef,
+    Mortal, ValueForm, ValueRef, keys_of,
 };
 pub use table::{Entry, Table, Vacancy};
 pub use timers::Timers;

@@ -2,7 +2,7 @@
 
 use std::{any::type_name, collections::BTreeMap};
 
-use floodmark_model::{KeyGroup, KeyGroupRange};
+use floodmark_model::{KeyGroup, KeyGroupRange, SectionDigest};
 use floodmark_platform::BoxFuture;
 use floodmark_wire::{KeyGroupBytes, Section, SnapshotFile, WireError, codec};
 use serde::de::DeserializeOwned;
@@ -17,6 +17,8 @@ pub type FrozenSection = Box<dyn FnOnce() -> Section + Send>;
 #[derive(Default)]
 pub struct Snapshot {
     sections: Vec<FrozenSection>,
+    /// What all subtasks of the vertex restore.
+    shared: Vec<FrozenSection>,
     uploads: Vec<BoxFuture<Result<(), String>>>,
 }
 
@@ -33,10 +35,78 @@ pub enum StateError {
         /// What the snapshot holds.
         stored: String,
         /// What the operator asks for.
-        wanted: &'static str,
+        wanted: String,
+    },
+    /// Nobody would find the state of an operator without a name again.
+    #[error("state {name} belongs to an operator without a uid: give it one")]
+    NoUid {
+        /// The state's name.
+        name: String,
+    },
+    /// One name is used for two states of different types.
+    #[error("state {operator}/{name} is used as {first} and as {second}")]
+    InUse {
+        /// The operator's uid.
+        operator: String,
+        /// The state's name.
+        name: String,
+        /// The type with which it was used first.
+        first: String,
+        /// The type with which it was used then.
+        second: String,
+    },
+    /// The stored state is of another kind: a list is no map.
+    #[error("state {operator}/{name} was stored as {stored}, and is wanted as {wanted}")]
+    Kind {
+        /// The operator's uid.
+        operator: String,
+        /// The state's name.
+        name: String,
+        /// What the snapshot holds.
+        stored: String,
+        /// What the operator asks for.
+        wanted: String,
+    },
+    /// The state was stored by a newer version of the job.
+    #[error(
+        "state {operator}/{name} was stored in version {found}, and this job expects version \
+         {expected}, which is older"
+    )]
+    Newer {
+        /// The operator's uid.
+        operator: String,
+        /// The state's name.
+        name: String,
+        /// The version that was stored.
+        found: u32,
+        /// The version of today.
+        expected: u32,
+    },
+    /// The state was stored by an older version of the job, and there is no way from there.
+    #[error(
+        "state {operator}/{name} was stored in version {found}, and this job expects version \
+         {expected} and has no migration from {found}"
+    )]
+    Unmigrated {
+        /// The operator's uid.
+        operator: String,
+        /// The state's name.
+        name: String,
+        /// The version that was stored.
+        found: u32,
+        /// The version of today.
+        expected: u32,
+    },
+    /// A migration has made one of two names of a map.
+    #[error("the migration of state {operator}/{name} gives two entries of a map one name")]
+    Merged {
+        /// The operator's uid.
+        operator: String,
+        /// The state's name.
+        name: String,
     },
     /// The bytes are not what they should be.
-    #[error("state {operator}/{name}")]
+    #[error("state {operator}/{name} cannot be read: {source}")]
     Malformed {
         /// The operator's uid.
         operator: String,
@@ -61,16 +131,42 @@ impl Snapshot {
         self.sections.push(section);
     }
 
+    /// Adds a section that all subtasks of the vertex restore.
+    pub fn add_shared(&mut self, section: FrozenSection) {
+        self.shared.push(section);
+    }
+
     /// Adds work that must be done before the snapshot may be acknowledged.
     pub fn add_upload(&mut self, upload: BoxFuture<Result<(), String>>) {
         self.uploads.push(upload);
     }
 
-    /// Returns the file of the snapshot and the uploads that go with it. Serialises everything.
+    /// Returns all sections as one file, and the uploads that go with them. Serialises everything.
     pub fn into_parts(self) -> (SnapshotFile, Vec<BoxFuture<Result<(), String>>>) {
-        let sections = self.sections.into_iter().map(|section| section()).collect();
-        (SnapshotFile { sections }, self.uploads)
+        let Files { mut own, shared, uploads } = self.into_files();
+        own.sections.extend(shared.into_iter().flat_map(|file| file.sections));
+        (own, uploads)
     }
+
+    /// Returns the files of the snapshot. Serialises everything.
+    pub fn into_files(self) -> Files {
+        let file = |sections: Vec<FrozenSection>| SnapshotFile {
+            sections: sections.into_iter().map(|section| section()).collect(),
+        };
+        let shared = file(self.shared);
+        let shared = (!shared.sections.is_empty()).then_some(shared);
+        Files { own: file(self.sections), shared, uploads: self.uploads }
+    }
+}
+
+/// A snapshot as it is stored.
+pub struct Files {
+    /// What its subtask alone restores.
+    pub own: SnapshotFile,
+    /// What all subtasks of the vertex restore, if there is any.
+    pub shared: Option<SnapshotFile>,
+    /// Work that must be done before the snapshot may be acknowledged.
+    pub uploads: Vec<BoxFuture<Result<(), String>>>,
 }
 
 /// Freezes a single value that belongs to no key.
@@ -85,10 +181,26 @@ pub fn freeze_value<T: Data>(operator: &str, name: &str, value: T) -> FrozenSect
     })
 }
 
+/// What was stored of a list of subtasks.
+pub(crate) struct StoredList {
+    /// The name of its sections.
+    pub(crate) name: String,
+    /// By whom, and what.
+    pub(crate) parts: Vec<(u16, Section)>,
+    /// Whether they are those of all subtasks of a job with another parallelism.
+    pub(crate) is_of_all: bool,
+}
+
 /// The state a subtask starts from, handed out section by section.
 #[derive(Debug, Default)]
 pub struct RestoredState {
     sections: BTreeMap<(String, String), Vec<Section>>,
+    /// What all subtasks of the vertex restore: by whom it was stored, in the order of subtasks.
+    shared: BTreeMap<(String, String), Vec<(u16, Section)>>,
+    /// Whether `sections` are those of all subtasks of a job with another parallelism.
+    is_of_all: bool,
+    /// What was taken by functions that may have changed it before anybody looks again.
+    taken: Vec<SectionDigest>,
 }
 
 impl RestoredState {
@@ -99,7 +211,27 @@ impl RestoredState {
             let key = (section.operator.clone(), section.name.clone());
             sections.entry(key).or_default().push(section);
         }
-        Self { sections }
+        Self { sections, ..Self::default() }
+    }
+
+    /// Adds what all subtasks of the vertex restore, and who stored it.
+    #[must_use]
+    pub fn with_shared(mut self, mut files: Vec<(u16, SnapshotFile)>) -> Self {
+        files.sort_by_key(|(by, _)| *by);
+        for (by, file) in files {
+            for section in file.sections {
+                let key = (section.operator.clone(), section.name.clone());
+                self.shared.entry(key).or_default().push((by, section));
+            }
+        }
+        self
+    }
+
+    /// Says that the files are those of all subtasks of a job with another parallelism, in their
+    /// order.
+    #[must_use]
+    pub fn of_all(self) -> Self {
+        Self { is_of_all: true, ..self }
     }
 
     /// Takes the single value stored under this name, if there is one.
@@ -125,6 +257,38 @@ impl RestoredState {
         self.sections.remove(&key).unwrap_or_default()
     }
 
+    /// Takes all lists of subtasks of an operator. `index` is the subtask that asks.
+    pub(crate) fn take_lists(&mut self, operator: &str, index: u16) -> Vec<StoredList> {
+        let is_of_all = self.is_of_all;
+        let own = self.take_rest(operator).into_iter().map(|(name, sections)| {
+            let parts = sections.into_iter().map(|section| (index, section)).collect();
+            StoredList { name, parts, is_of_all }
+        });
+        let own: Vec<_> = own.collect();
+        let keys = self.shared.keys().filter(|(owner, _)| owner == operator);
+        let keys: Vec<_> = keys.cloned().collect();
+        let shared = keys.into_iter().map(|key| {
+            let parts = self.shared.remove(&key).expect("the key was just seen");
+            StoredList { name: key.1, parts, is_of_all: false }
+        });
+        let shared: Vec<_> = shared.collect();
+        for (_, section) in own.iter().flat_map(|list| &list.parts) {
+            self.taken.push(section.digest());
+        }
+        for (by, section) in shared.iter().flat_map(|list| &list.parts) {
+            let SectionDigest { name, entry_count, hash } = section.digest();
+            let name = format!("{name} of {by}");
+            self.taken.push(SectionDigest { name, entry_count, hash });
+        }
+        own.into_iter().chain(shared).collect()
+    }
+
+    /// Returns what functions without keys have taken, as it was stored. Of what all subtasks restore,
+    /// the names end in ` of ` and the index of who stored it.
+    pub fn into_taken(self) -> Vec<SectionDigest> {
+        self.taken
+    }
+
     /// Takes all sections of an operator that are left, by name.
     pub fn take_rest(&mut self, operator: &str) -> BTreeMap<String, Vec<Section>> {
         let keys = self.sections.keys().filter(|(owner, _)| owner == operator);
@@ -140,7 +304,7 @@ impl RestoredState {
     ///
     /// When a section is left: state that nobody restores would be lost without a word.
     pub fn check_all_taken(&self) -> Result<(), StateError> {
-        match self.sections.keys().next().cloned() {
+        match self.sections.keys().chain(self.shared.keys()).next().cloned() {
             Some((operator, name)) => Err(StateError::Unclaimed { operator, name }),
             None => Ok(()),
         }
@@ -153,12 +317,16 @@ pub(crate) fn check_type<T>(section: &Section) -> Result<(), StateError> {
     if section.type_name == wanted {
         return Ok(());
     }
-    Err(StateError::Type {
+    Err(other_type(section, wanted))
+}
+
+pub(crate) fn other_type(section: &Section, wanted: &str) -> StateError {
+    StateError::Type {
         operator: section.operator.clone(),
         name: section.name.clone(),
         stored: section.type_name.clone(),
-        wanted,
-    })
+        wanted: wanted.to_owned(),
+    }
 }
 
 /// Returns the value in `bytes`, a part of `section`.
@@ -166,11 +334,20 @@ pub(crate) fn decode<T: DeserializeOwned>(
     section: &Section,
     bytes: &[u8],
 ) -> Result<T, StateError> {
-    codec::decode_value(bytes).map_err(|source| StateError::Malformed {
-        operator: section.operator.clone(),
-        name: section.name.clone(),
-        source,
-    })
+    codec::decode_value(bytes).map_err(|source| malformed(section, source))
+}
+
+/// Returns the value at the beginning of `bytes`, which then begin behind it.
+pub(crate) fn read<T: DeserializeOwned>(
+    section: &Section,
+    bytes: &mut &[u8],
+) -> Result<T, StateError> {
+    codec::read_value(bytes).map_err(|source| malformed(section, source))
+}
+
+pub(crate) fn malformed(section: &Section, source: WireError) -> StateError {
+    let (operator, name) = (section.operator.clone(), section.name.clone());
+    StateError::Malformed { operator, name, source }
 }
 
 /// Returns the parts of `sections` that fall into `range`, each with its section.

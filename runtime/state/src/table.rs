@@ -1,6 +1,6 @@
 //! A table of keyed state: entries in the order in which their keys came, and an index by hash.
 
-use std::{any::type_name, iter::zip};
+use std::{any::type_name, iter::zip, slice};
 
 use floodmark_model::{KeyGroup, KeyGroupRange, KeyPlace};
 use floodmark_wire::{KeyGroupBytes, Section, codec, key_hash};
@@ -8,10 +8,12 @@ use serde::Serialize;
 use smallvec::SmallVec;
 
 use crate::{
-    Data, FrozenSection, Key, StateError,
+    Data, Declaration, FrozenSection, Key, StateError,
     index::{Fragment, Index},
     pages::{FrozenPages, Pages},
-    snapshot::{check_type, decode, parts_in},
+    schema::{check_kind, fingerprint},
+    snapshot::{check_type, decode, other_type, parts_in},
+    states::Reader,
 };
 
 /// Values by key, for the key groups of one subtask.
@@ -72,6 +74,44 @@ impl<K: Key, V: Data> Table<K, V> {
         let mut entries = Vec::new();
         for (section, part) in parts_in(sections, range) {
             entries.append(&mut decode::<Vec<Numbered<K, V>>>(section, &part.bytes)?);
+        }
+        let mut table = Self::new(range);
+        table.extend(entries);
+        Ok(table)
+    }
+
+    /// Creates a table from the parts of `sections` that fall into `range`, and migrates what was
+    /// stored in an older version: `read` reads what a key has.
+    ///
+    /// # Errors
+    ///
+    /// When they were stored as another type or kind, or in a version from which there is no way, or
+    /// are malformed.
+    pub(crate) fn migrate<T>(
+        range: KeyGroupRange,
+        sections: &[Section],
+        declaration: &Declaration<T>,
+        read: fn(&mut Reader<'_, T>) -> Result<V, StateError>,
+    ) -> Result<Self, StateError> {
+        let wanted = fingerprint(type_name::<(K, V)>(), declaration.current());
+        let mut entries = Vec::new();
+        for section in sections {
+            check_kind::<K>(section, &wanted)?;
+            let migration = declaration.way_from(section)?;
+            if migration.is_none() && section.type_name != wanted {
+                return Err(other_type(section, &wanted));
+            }
+            for (_, part) in parts_in(slice::from_ref(section), range) {
+                let Some(migration) = migration else {
+                    entries.append(&mut decode::<Vec<Numbered<K, V>>>(section, &part.bytes)?);
+                    continue;
+                };
+                let mut reader = Reader::new(section, &part.bytes, migration);
+                for _ in 0..reader.plain::<u64>()? {
+                    entries.push((reader.plain()?, reader.plain()?, read(&mut reader)?));
+                }
+                reader.check_end()?;
+            }
         }
         let mut table = Self::new(range);
         table.extend(entries);

@@ -1,10 +1,13 @@
 //! The façade on the real machine: threads, TCP over loopback, and directories of its own.
 
+mod aligned_sources;
 mod async_map;
 mod bad_input;
 mod busy_sources;
 mod exactly_once;
 mod machine;
+mod migration;
+mod operator_state;
 mod text_file;
 mod timers;
 mod windows;

@@ -7,6 +7,7 @@
 //! Integers are little-endian. Values are bincode 1 with fixed-width integers, which is not
 //! self-describing: whoever stores user types stores a fingerprint of them too.
 
+use bincode::Options as _;
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
@@ -115,6 +116,19 @@ pub fn encode_value<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) {
 /// When the bytes are not of this type.
 pub fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
     bincode::deserialize(bytes).map_err(|error| WireError::Malformed { reason: error.to_string() })
+}
+
+/// Returns the value at the beginning of `bytes`, which then begin behind it.
+///
+/// # Errors
+///
+/// When the bytes do not begin with a value of this type.
+pub fn read_value<T: DeserializeOwned>(bytes: &mut &[u8]) -> Result<T, WireError> {
+    // Nothing can be longer than what is there, whatever a length in it says.
+    let options = bincode::DefaultOptions::new().with_fixint_encoding().allow_trailing_bytes();
+    let options = options.with_limit(bytes.len() as u64);
+    let read = options.deserialize_from(bytes);
+    read.map_err(|error| WireError::Malformed { reason: error.to_string() })
 }
 
 /// Returns the checksum that manifests and traces use.

@@ -5,7 +5,7 @@
 //! relies on having seen the one before.
 
 use bytes::Bytes;
-use floodmark_model::{Attempt, CheckpointId, SubtaskId, Term, WorkerId};
+use floodmark_model::{Attempt, CheckpointId, SubtaskId, Term, Timestamp, WorkerId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -65,6 +65,17 @@ pub enum ToCoordinator {
     Leave {
         /// Who.
         worker: WorkerId,
+    },
+    /// How far a source of a group has come. Repeated; each one is answered.
+    Watermark {
+        /// The attempt it is part of.
+        attempt: Attempt,
+        /// Whose it is.
+        subtask: SubtaskId,
+        /// The group of sources that wait for each other.
+        group: String,
+        /// The least promise of its splits; `None` if nobody has to wait for it.
+        watermark: Option<Timestamp>,
     },
 }
 
@@ -126,6 +137,15 @@ pub enum ToWorker {
         /// The reign that ends.
         term: Term,
     },
+    /// How far the slowest source of a group has come.
+    Announce {
+        /// The attempt it is for.
+        attempt: Attempt,
+        /// The group.
+        group: String,
+        /// The least promise of its sources; `None` if nobody has to be waited for.
+        least: Option<Timestamp>,
+    },
 }
 
 /// What one worker must run.
@@ -135,7 +155,8 @@ pub struct Deployment {
     pub attempt: Attempt,
     /// The checkpoint to restore; `None` starts empty.
     pub restored: Option<CheckpointId>,
-    /// The subtasks of this worker, each with the files of its snapshot.
+    /// The subtasks of this worker, each with the files of its snapshot, and with those that others
+    /// of its vertex have stored for all.
     pub subtasks: Vec<(SubtaskId, Vec<StoredFile>)>,
     /// Where every subtask of the job runs: the data address of its worker.
     pub locations: Vec<(SubtaskId, String)>,
@@ -181,6 +202,7 @@ impl ToCoordinator {
             Self::Heartbeat { .. } => "heartbeat",
             Self::Acknowledge { .. } | Self::Decline { .. } => "acknowledgement",
             Self::Leave { .. } => "farewell",
+            Self::Watermark { .. } => "progress",
         }
     }
 }
@@ -201,6 +223,7 @@ impl ToWorker {
             Self::Abort { .. } => "abort",
             Self::Notify { .. } => "notification",
             Self::End { .. } => "farewell",
+            Self::Announce { .. } => "announcement",
         }
     }
 }

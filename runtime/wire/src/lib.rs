@@ -22,4 +22,6 @@ pub use data::{
 };
 pub use key_hash::key_hash;
 pub use manifest::{LogEntry, Manifest, StoredFile, decode_log_entry};
-pub use snapshot::{KeyGroupBytes, Section, SnapshotFile, decode_snapshot, decode_whole_sections};
+pub use snapshot::{
+    KeyGroupBytes, SHARED_SECTION, Section, SnapshotFile, decode_snapshot, decode_whole_sections,
+};

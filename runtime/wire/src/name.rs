@@ -3,6 +3,8 @@
 //! ```text
 //! <storage>/<job>/log/<slot>                                        reigns and manifests
 //! <storage>/<job>/data/<term>-<attempt>-<checkpoint>/<vertex>-<index>   snapshots
+//! <storage>/<job>/data/<term>-<attempt>-<checkpoint>/<vertex>-<index>-shared
+//!                                                     what all subtasks of the vertex restore
 //! ```
 //!
 //! and of the files on a worker's own disk:
@@ -61,6 +63,17 @@ pub fn snapshot(checkpoint_prefix: &str, subtask: SubtaskId) -> String {
     format!("{checkpoint_prefix}/{:03}-{:05}", subtask.vertex.0, subtask.index)
 }
 
+/// Returns the key of what all subtasks of the vertex restore of the snapshot of one.
+pub fn shared_snapshot(checkpoint_prefix: &str, subtask: SubtaskId) -> String {
+    format!("{}-shared", snapshot(checkpoint_prefix, subtask))
+}
+
+/// Returns the index of the subtask that has stored `key`, if all subtasks of its vertex restore it.
+pub fn parse_shared_snapshot(key: &str) -> Option<u16> {
+    let (_, index) = key.strip_suffix("-shared")?.rsplit_once('-')?;
+    index.parse().ok()
+}
+
 /// Returns the directory of the copies of a job's snapshots on a worker's own disk.
 pub fn local_copies(storage: &str, job: &str) -> String {
     format!("copies/{}", data(storage, job).trim_start_matches('/'))
@@ -92,6 +105,11 @@ mod tests {
         let key = snapshot(&prefix, SubtaskId { vertex: VertexId(1), index: 4 });
         assert_eq!(key, "checkpoints/flights/data/000002-000003-00000000000000000017/001-00004");
         assert_eq!(parse_snapshot(&key), Some((attempt, CheckpointId(17))));
+        assert_eq!(parse_shared_snapshot(&key), None);
+        let shared = shared_snapshot(&prefix, SubtaskId { vertex: VertexId(1), index: 4 });
+        assert_eq!(shared, format!("{key}-shared"));
+        assert_eq!(parse_snapshot(&shared), Some((attempt, CheckpointId(17))));
+        assert_eq!(parse_shared_snapshot(&shared), Some(4));
         let copy = local_copy(&key);
         assert_eq!(
             copy,

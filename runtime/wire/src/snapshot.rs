@@ -11,6 +11,10 @@ use crate::{
 
 const SNAPSHOT: Format = Format { magic: *b"FMsn", version: 1 };
 
+/// What the names of sections begin with that every subtask of a vertex restores. They lie in a file
+/// of their own.
+pub const SHARED_SECTION: &str = "#union/";
+
 /// All sections of one subtask.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotFile {
@@ -25,7 +29,8 @@ pub struct Section {
     pub operator: String,
     /// The name of the state within the operator.
     pub name: String,
-    /// The Rust type of what is stored. Restoring into another type is an error.
+    /// The Rust type of what is stored, and its version if that is not the first. Restoring into
+    /// another type is an error, unless there is a migration.
     pub type_name: String,
     /// Entries in all groups.
     pub entry_count: u64,

@@ -7,7 +7,7 @@ use floodmark_dataflow::Error;
 use floodmark_model::{Attempt, CheckpointId, RuntimeEvent, SnapshotOrigin, SubtaskId};
 use floodmark_platform::{Machine, planted};
 use floodmark_state::{Copy, CopyShelf, RestoredState};
-use floodmark_wire::{SnapshotFile, StoredFile, decode_snapshot, decode_whole_sections};
+use floodmark_wire::{SnapshotFile, StoredFile, decode_snapshot, decode_whole_sections, name};
 
 /// Tries at reading a snapshot from the object store before the attempt fails.
 const FETCH_TRY_COUNT: u32 = 5;
@@ -26,16 +26,27 @@ pub(crate) struct Restore {
 }
 
 impl Restore {
-    /// Reads the snapshots. What was acknowledged must be there as it was.
+    /// Reads the snapshots: the subtask's own, and what others of its vertex have stored for all, from
+    /// wherever it is at hand. What was acknowledged must be there as it was.
     pub(crate) async fn fetch(&self, files: &[StoredFile]) -> Result<RestoredState, Error> {
         let (attempt, subtask, checkpoint) = (self.attempt, self.subtask, self.checkpoint);
-        let mut snapshots = Vec::new();
+        let (mut snapshots, mut shared) = (Vec::new(), Vec::new());
         for file in files {
+            let stored_by = name::parse_shared_snapshot(&file.key);
+            if planted!(UnionOfOwnPart) && stored_by.is_some_and(|by| by != subtask.index) {
+                continue;
+            }
             let (snapshot, origin) = match self.copy_of(file).await {
                 Some(snapshot) => (snapshot, SnapshotOrigin::Local),
                 None => (self.stored(file).await?, SnapshotOrigin::Store),
             };
-            snapshots.push(snapshot);
+            match stored_by {
+                Some(by) => {
+                    shared.push((by, snapshot));
+                    continue;
+                }
+                None => snapshots.push(snapshot),
+            }
             self.machine.observe(|| RuntimeEvent::SnapshotFetched {
                 attempt,
                 subtask,
@@ -43,7 +54,7 @@ impl Restore {
                 origin,
             });
         }
-        Ok(RestoredState::new(snapshots))
+        Ok(RestoredState::new(snapshots).with_shared(shared))
     }
 
     /// Reads a snapshot from the worker's own disk, if it is there and is what was acknowledged.

@@ -294,6 +294,9 @@ impl Worker {
             ToWorker::Stop { attempt, checkpoint } => {
                 self.command(attempt, Command::Stop(checkpoint));
             }
+            ToWorker::Announce { attempt, group, least } => {
+                self.command(attempt, Command::Announce { group, least });
+            }
             ToWorker::End { term } if self.newest.term <= term => {
                 tracing::info!(worker = %self.id, %term, "the job is over");
                 self.is_over = true;
@@ -341,7 +344,7 @@ impl Worker {
         }
         for running in self.running.values() {
             // A subtask that has ended hears nothing more.
-            let _ = running.commands.send(command);
+            let _ = running.commands.send(command.clone());
         }
     }
 
@@ -442,6 +445,9 @@ impl Worker {
             News::Exhausted => self.set_status(subtask, SubtaskStatus::Exhausted),
             News::Acknowledged { checkpoint, files } => {
                 self.link.send(ToCoordinator::Acknowledge { attempt, checkpoint, subtask, files });
+            }
+            News::Watermark { group, watermark } => {
+                self.link.send(ToCoordinator::Watermark { attempt, subtask, group, watermark });
             }
             News::Declined { checkpoint, reason } => {
                 self.link.send(ToCoordinator::Decline { attempt, checkpoint, subtask, reason });

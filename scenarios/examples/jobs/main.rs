@@ -17,6 +17,7 @@
 mod alarms;
 mod counters;
 mod flights;
+mod lists;
 mod lookups;
 mod patterns;
 mod splits;
@@ -90,6 +91,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let all = [
         counters::EXAMPLES,
+        lists::EXAMPLES,
         windows::EXAMPLES,
         alarms::EXAMPLES,
         splits::EXAMPLES,

@@ -1,4 +1,5 @@
-//! What is restored is what was stored, and it comes from the newest complete checkpoint.
+//! What is restored is what was stored, and it comes from the newest complete checkpoint. Of what all
+//! subtasks of a vertex restore, each has the part of every one.
 
 use std::collections::BTreeMap;
 
@@ -35,6 +36,10 @@ impl Restore {
             return Err(format!("{name} restored {checkpoint}, of which it stored no snapshot"));
         };
         let found = without_promises(sections(restored));
+        let (parts, found) = found.into_iter().partition(|(name, _)| is_shared(name));
+        self.check_parts(checkpoint, subtask, &parts)?;
+        let stored = &own(stored);
+        let found: BTreeMap<String, SectionDigest> = found;
         let Some((section, stored, restored)) = difference(stored, &found) else { return Ok(()) };
         let owner = found.get(&section).map(|found| self.owner_of(found, checkpoint, subtask));
         let origin = self.origins.get(&subtask).filter(|(by, _)| *by == attempt);
@@ -45,6 +50,31 @@ impl Restore {
             "{}: {section} had {stored} in {checkpoint}, and {restored} after it was restored{dash}{}",
             self.names.of(subtask),
             explanation.join("; "),
+        ))
+    }
+
+    /// Compares the parts of what all subtasks restore with what each of them has stored.
+    fn check_parts(
+        &self,
+        checkpoint: CheckpointId,
+        subtask: SubtaskId,
+        parts: &BTreeMap<String, SectionDigest>,
+    ) -> Result<(), String> {
+        let mut wanted = BTreeMap::new();
+        for index in 0..=u16::MAX {
+            let by = SubtaskId { index, ..subtask };
+            // Subtasks are counted without gaps.
+            let Some(sections) = self.stored.get(&(checkpoint, by)) else { break };
+            let shared = sections.values().filter(|section| is_shared(&section.name));
+            wanted.extend(shared.map(|section| {
+                let name = format!("{} of {}", section.name, by.index);
+                (name.clone(), SectionDigest { name, ..section.clone() })
+            }));
+        }
+        let Some((part, stored, restored)) = difference(&wanted, parts) else { return Ok(()) };
+        Err(format!(
+            "{}: {part} had {stored} in {checkpoint}, and {restored} after it was restored",
+            self.names.of(subtask),
         ))
     }
 
@@ -76,6 +106,17 @@ impl Restore {
             }
         }
     }
+}
+
+/// Returns whether a section is restored by all subtasks of a vertex.
+fn is_shared(name: &str) -> bool {
+    name.contains("/#union/")
+}
+
+/// Returns the sections that only their subtask restores.
+fn own(sections: &BTreeMap<String, SectionDigest>) -> BTreeMap<String, SectionDigest> {
+    let own = sections.iter().filter(|(name, _)| !is_shared(name));
+    own.map(|(name, section)| (name.clone(), section.clone())).collect()
 }
 
 /// Leaves out what holds event time alone: the check of watermarks says more about it.
@@ -189,5 +230,46 @@ mod tests {
         says(20, "that is what it stored in checkpoint 2");
         says(99, "no snapshot of the run has such content");
         assert_eq!(reason(30), "");
+    }
+
+    /// Returns what the check says when the second of two subtasks begins with these parts of a union
+    /// list.
+    fn reason_of_parts(found: &[(&str, u64)]) -> String {
+        let digest = |(name, hash): (String, u64)| SectionDigest { name, entry_count: 1, hash };
+        let mut check = Restore::new(Names(["count".to_owned()].into()));
+        for index in 0..2 {
+            let sections = vec![
+                digest(("count/bundle".to_owned(), 5 + u64::from(index))),
+                digest(("count/#union/shares".to_owned(), 7 + u64::from(index))),
+            ];
+            let (attempt, checkpoint) = (Attempt::default(), CheckpointId(3));
+            let files = Vec::new();
+            let subtask = subtask(index);
+            let event =
+                RuntimeEvent::SnapshotStored { attempt, subtask, checkpoint, sections, files };
+            assert_eq!(check.on_event("worker-1", &event), Ok(()));
+        }
+        let parts = found.iter().map(|(name, hash)| digest(((*name).to_owned(), *hash)));
+        let event = RuntimeEvent::SubtaskStarted {
+            attempt: SECOND,
+            subtask: subtask(1),
+            restored: Some(CheckpointId(3)),
+            watermark: Timestamp::MIN,
+            sections: parts.chain([digest(("count/bundle".to_owned(), 6))]).collect(),
+        };
+        check.on_event("worker-1", &event).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn the_parts_of_all_subtasks_are_restored_by_each() {
+        let (first, second) = ("count/#union/shares of 0", "count/#union/shares of 1");
+        assert_eq!(reason_of_parts(&[(first, 7), (second, 8)]), "");
+        assert_eq!(
+            reason_of_parts(&[(second, 8)]),
+            "subtask 0.1 (count): count/#union/shares of 0 had 1 entry (hash 0000000000000007) in \
+             checkpoint 3, and no entries after it was restored"
+        );
+        assert_ne!(reason_of_parts(&[(first, 8), (second, 8)]), "");
+        assert_ne!(reason_of_parts(&[(first, 7), (second, 8), ("count/#union/x of 1", 1)]), "");
     }
 }

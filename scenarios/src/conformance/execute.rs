@@ -145,6 +145,7 @@ fn run_for_records(case: &Case, env: &Environment, layout: Layout, trial: Trial)
 fn cluster_of(job: Job, worker_count: u16) -> Cluster {
     Cluster {
         job,
+        successor: None,
         objects: Vec::new(),
         outside: None,
         worker_count,

@@ -29,6 +29,9 @@ pub const SKEWED: ScenarioJob = ScenarioJob { name: "skewed_gauges", prepare: pr
 /// for the end of all input, because what an idle gauge sends later may be late by any amount.
 pub const IDLE: ScenarioJob = ScenarioJob { name: "idle_gauges", prepare: prepare_idle };
 
+/// Two sources of gauges of different speed, which wait for each other.
+pub const ALIGNED: ScenarioJob = ScenarioJob { name: "aligned_gauges", prepare: prepare_aligned };
+
 const OUTPUT: &str = "output/readings";
 const GAUGE_COUNT: u64 = 12;
 const RIVER_COUNT: u64 = 7;
@@ -39,6 +42,10 @@ const RANGE_MS: i64 = 20_000;
 const DISORDER_MS: u64 = 400;
 /// Readings between two watermarks of a gauge.
 const WATERMARK_EVERY: u64 = 4;
+/// How far a gauge may be ahead of the slowest one, of those that wait for each other: more than the
+/// time between two readings of any.
+const MAX_DRIFT: Duration = Duration::from_millis(2_500);
+const ALIGN_EVERY: Duration = Duration::from_millis(50);
 /// Readings of the source that ends at once.
 const CLOSED_COUNT: u64 = 10;
 
@@ -202,6 +209,29 @@ fn prepare_skewed(input: &Input) -> PreparedJob {
             let strategy =
                 WatermarkStrategy::bounded_out_of_orderness(Duration::from_millis(DISORDER_MS));
             count(read(env, "gauges", gauges.clone(), strategy));
+        }),
+        expected: BTreeMap::from([(OUTPUT, expected)]),
+        law: no_law,
+        outside: None,
+    }
+}
+
+fn prepare_aligned(input: &Input) -> PreparedJob {
+    let first = gauges(input, input.seed, Manner::Busy, 0);
+    let second = gauges(input, mix(input.seed), Manner::Busy, first.count());
+    let expected = expected(first.all_readings().chain(second.all_readings()));
+    PreparedJob {
+        objects: Vec::new(),
+        build: Box::new(move |env| {
+            let strategy = || {
+                WatermarkStrategy::bounded_out_of_orderness(Duration::from_millis(DISORDER_MS))
+                    .timestamps(|reading: &Reading| reading.1)
+                    .emit_every(1)
+                    .align("gauges", MAX_DRIFT)
+                    .align_every(ALIGN_EVERY)
+            };
+            let other = env.source("others", second.clone()).watermarks(strategy());
+            count(env.source("gauges", first.clone()).watermarks(strategy()).union(other));
         }),
         expected: BTreeMap::from([(OUTPUT, expected)]),
         law: no_law,

@@ -141,6 +141,7 @@ pub(crate) fn law(check: &str) -> String {
         "key_groups" => "every key must have one owner",
         "errors" => "damage must be told, and never pass for success",
         "timers" => "every timer must fire exactly once",
+        "drift" => "sources of a group must wait for the slowest",
         _ => return check.to_owned(),
     };
     format!("{law} ({check})")

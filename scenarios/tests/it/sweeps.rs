@@ -70,6 +70,8 @@ sweeps! {
     coordinator_crash
     two_coordinators
     stop_and_resume
+    upgrade
+    changing_hands
     late_uploads
     lost_abort
     blackout
@@ -83,6 +85,7 @@ sweeps! {
     single_checkpoint
     late_events
     skewed_splits
+    aligned_sources
     idle_and_finished_sources
     reminders
     skewed_clocks

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use floodmark_model::{Attempt, RuntimeEvent, WorkerId};
-use floodmark_wire::{Deployment, Manifest, StoredFile, ToWorker};
+use floodmark_model::{Attempt, RuntimeEvent, SubtaskId, WorkerId};
+use floodmark_wire::{Deployment, Manifest, StoredFile, ToWorker, name};
 
 use super::{Command, Coordinator, Ending, Phase};
 use crate::{
@@ -39,6 +39,7 @@ impl Coordinator {
             return;
         };
         self.number += 1;
+        self.groups.clear();
         let attempt = self.newest_attempt();
         let restored = self.newest_manifest().map(|manifest| manifest.checkpoint);
         self.observe(RuntimeEvent::AttemptStarted { attempt, restored });
@@ -58,10 +59,8 @@ impl Coordinator {
         let manifest = self.newest_manifest();
         let own = deployed.placement().filter(|(_, one)| *one == worker);
         let subtasks = own.map(|(subtask, _)| {
-            let mut snapshots = manifest.iter().flat_map(|manifest| &manifest.snapshots);
-            let snapshot = snapshots.find(|(owner, _)| *owner == subtask);
-            let files: Vec<StoredFile> = snapshot.map(|one| one.1.clone()).unwrap_or_default();
-            (subtask, files)
+            let files = manifest.map(|manifest| files_for(manifest, subtask));
+            (subtask, files.unwrap_or_default())
         });
         let locations = deployed.placement().filter_map(|(subtask, worker)| {
             let address = self.membership.data_address_of(worker)?;
@@ -211,5 +210,63 @@ impl Coordinator {
         for worker in self.membership.workers() {
             self.send(worker, ToWorker::Cancel { attempt });
         }
+    }
+}
+
+/// Returns what a subtask restores: what it has stored itself, and what other subtasks of its vertex
+/// have stored for all.
+fn files_for(manifest: &Manifest, subtask: SubtaskId) -> Vec<StoredFile> {
+    let (own, others): (Vec<_>, Vec<_>) =
+        manifest.snapshots.iter().partition(|(owner, _)| *owner == subtask);
+    let others = others.into_iter().filter(|(owner, _)| owner.vertex == subtask.vertex);
+    let others = others.flat_map(|(_, files)| files);
+    let shared = others.filter(|file| name::parse_shared_snapshot(&file.key).is_some());
+    own.into_iter().flat_map(|(_, files)| files).chain(shared).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use floodmark_model::{CheckpointId, JobGraph, Term, VertexId};
+
+    use super::*;
+
+    #[test]
+    fn a_subtask_restores_its_own_files_and_what_others_of_its_vertex_stored_for_all() {
+        let subtask = |vertex, index| SubtaskId { vertex: VertexId(vertex), index };
+        let files = |subtask, names: &[fn(&str, SubtaskId) -> String]| {
+            let files = names.iter().map(|name| StoredFile::describe(name("c", subtask), b""));
+            (subtask, files.collect())
+        };
+        let manifest = Manifest {
+            term: Term(1),
+            attempt: Attempt::default(),
+            checkpoint: CheckpointId(1),
+            is_final: false,
+            job: JobGraph {
+                name: "job".to_owned(),
+                key_group_count: 1,
+                vertices: Vec::new(),
+                edges: Vec::new(),
+            },
+            snapshots: vec![
+                files(subtask(0, 0), &[name::snapshot, name::shared_snapshot]),
+                files(subtask(0, 1), &[name::snapshot]),
+                files(subtask(0, 2), &[name::snapshot, name::shared_snapshot]),
+                files(subtask(1, 0), &[name::snapshot, name::shared_snapshot]),
+            ],
+        };
+        let keys = |subtask| -> Vec<String> {
+            files_for(&manifest, subtask).into_iter().map(|file| file.key).collect()
+        };
+        assert_eq!(
+            keys(subtask(0, 0)),
+            ["c/000-00000", "c/000-00000-shared", "c/000-00002-shared"]
+        );
+        assert_eq!(
+            keys(subtask(0, 1)),
+            ["c/000-00001", "c/000-00000-shared", "c/000-00002-shared"]
+        );
+        assert_eq!(keys(subtask(1, 0)), ["c/001-00000", "c/001-00000-shared"]);
+        assert!(keys(subtask(1, 7)).contains(&"c/001-00000-shared".to_owned()));
     }
 }

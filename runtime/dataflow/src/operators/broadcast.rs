@@ -10,12 +10,16 @@
 use std::{borrow::Borrow, collections::BTreeMap};
 
 use floodmark_model::{Batch, Record, TimeDomain, Timestamp};
-use floodmark_state::{Data, Key, Snapshot, freeze_value};
+use floodmark_state::{Data, Key, OperatorStore, Snapshot, freeze_value};
 
 use crate::{
     BoxError, Error, OutputTag,
     chain::{Emitter, OpenContext, Operator},
-    operators::{Context, KeyOf, RecordContext, Sided, StateHandle, context::KeyedRuntime},
+    operators::{
+        Context, InitializeContext, KeyOf, RecordContext, Sided, StateHandle,
+        context::KeyedRuntime,
+        lists::{opened, reported, restore},
+    },
 };
 
 /// The section of the rules. No state of a user can have this name.
@@ -163,6 +167,16 @@ pub trait BroadcastProcess: Send + 'static {
     ///
     /// When the function cannot work; the attempt fails.
     fn open(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// Puts its lists in order, after they were restored. Called once in every attempt, behind `open`.
+    ///
+    /// # Errors
+    ///
+    /// When the function cannot work; the attempt fails.
+    #[doc(alias = "initializeState")]
+    fn initialize(&mut self, _cx: &mut InitializeContext<'_>) -> Result<(), BoxError> {
         Ok(())
     }
 
@@ -351,15 +365,18 @@ where
 /// Runs a [`BroadcastProcess`].
 pub struct BroadcastOperator<P: BroadcastProcess> {
     uid: String,
+    parallelism: u16,
     process: P,
     rules: BTreeMap<P::Name, P::Kept>,
     watermark: Timestamp,
+    lists: Option<OperatorStore>,
 }
 
 impl<P: BroadcastProcess> BroadcastOperator<P> {
-    /// Creates the operator `uid`.
-    pub fn new(uid: String, process: P) -> Self {
-        Self { uid, process, rules: BTreeMap::new(), watermark: Timestamp::MIN }
+    /// Creates the operator `uid` of `parallelism` subtasks.
+    pub fn new((uid, parallelism): (String, u16), process: P) -> Self {
+        let (rules, watermark) = (BTreeMap::new(), Timestamp::MIN);
+        Self { uid, parallelism, process, rules, watermark, lists: None }
     }
 }
 
@@ -370,13 +387,17 @@ impl<P: BroadcastProcess> Operator for BroadcastOperator<P> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.rules = cx.restored.take_value(&self.uid, RULES)?.unwrap_or_default();
         self.watermark = cx.watermark;
-        let opened = self.process.open();
-        opened.map_err(|source| Error::Operator { operator: self.uid.clone(), source })
+        let (lists, place) = restore(&self.uid, self.parallelism, cx);
+        let lists = self.lists.insert(lists);
+        reported(&self.uid, self.process.open())?;
+        let mut cx = InitializeContext::new(lists, place, cx);
+        reported(&self.uid, self.process.initialize(&mut cx))
     }
 
     fn on_batch(&mut self, batch: Batch<Self::In>, out: &mut Emitter<P::Out>) -> Result<(), Error> {
+        let lists = opened(&mut self.lists);
         for Record { timestamp, value } in batch {
-            let mut cx = RecordContext::new(timestamp, self.watermark, out);
+            let mut cx = RecordContext::new((timestamp, self.watermark), lists, out);
             let done = match value {
                 Sided::First(value) => {
                     self.process.on_element(value, BroadcastRead(&self.rules), &mut cx)
@@ -385,7 +406,7 @@ impl<P: BroadcastProcess> Operator for BroadcastOperator<P> {
                     self.process.on_rule(rule, BroadcastWrite(&mut self.rules), &mut cx)
                 }
             };
-            done.map_err(|source| Error::Operator { operator: self.uid.clone(), source })?;
+            reported(&self.uid, done)?;
         }
         Ok(())
     }
@@ -401,5 +422,6 @@ impl<P: BroadcastProcess> Operator for BroadcastOperator<P> {
 
     fn freeze(&mut self, snapshot: &mut Snapshot) {
         snapshot.add(freeze_value(&self.uid, RULES, self.rules.clone()));
+        opened(&mut self.lists).freeze(snapshot);
     }
 }

@@ -3,11 +3,12 @@
 //! A handle is nothing but a name and types, so it can be a `const`; only a context that stands at a
 //! key turns it into that key's state.
 
-use std::{marker::PhantomData, time::Duration};
+use std::time::Duration;
 
 use floodmark_model::KeyPlace;
 use floodmark_state::{
-    Data, Entries, Expiring, Key, KeyedStore, List, ListRef, MapRef, StateError, ValueRef, keys_of,
+    Data, Declaration, Key, KeyedStore, ListForm, ListRef, MapForm, MapRef, Migrations, StateError,
+    ValueForm, ValueRef, keys_of,
 };
 
 use crate::operators::Aggregate;
@@ -38,21 +39,17 @@ pub trait StateHandle {
 }
 
 /// Refuses names that are the runtime's own.
-const fn check_name(name: &str) {
+pub(crate) const fn check_name(name: &str) {
     let is_ours = !name.is_empty() && name.as_bytes()[0] == b'#';
     assert!(!is_ours, "names that begin with # are the runtime's own");
 }
 
 /// Declares a handle without values in it.
 macro_rules! handle {
-    ($(#[$doc:meta])* $name:ident<$($type:ident),+>) => {
+    ($(#[$doc:meta])* $name:ident<$($type:ident),+> of $item:ty) => {
         $(#[$doc])*
         #[derive(Debug)]
-        pub struct $name<$($type),+> {
-            name: &'static str,
-            ttl: Option<Duration>,
-            types: PhantomData<fn() -> ($($type,)+)>,
-        }
+        pub struct $name<$($type: 'static),+>(Declaration<$item>);
 
         impl<$($type),+> $name<$($type),+> {
             /// Names the state. Two states of one operator have different names.
@@ -62,7 +59,7 @@ macro_rules! handle {
             /// When the name begins with `#`: such names are the runtime's own.
             pub const fn new(name: &'static str) -> Self {
                 check_name(name);
-                Self { name, ttl: None, types: PhantomData }
+                Self(Declaration::new(name))
             }
 
             /// Forgets what is written so long afterwards, on the wall clock of the node. What has
@@ -75,7 +72,21 @@ macro_rules! handle {
             #[must_use]
             #[doc(alias = "StateTtlConfig")]
             pub const fn ttl(self, ttl: Duration) -> Self {
-                Self { ttl: Some(ttl), ..self }
+                Self(self.0.ttl(ttl))
+            }
+
+            /// Says in which version the type of what is stored is; without a word, it is the first.
+            /// What a checkpoint holds in an older version is migrated, value by value, when a
+            /// subtask first uses the state; life times stay. In a checkpoint of a newer version, or
+            /// one from which no migration is given, the job fails, and the checkpoint stays as it is.
+            ///
+            /// # Panics
+            ///
+            /// When the version is 0.
+            #[must_use]
+            #[doc(alias = "TypeSerializerSnapshot")]
+            pub const fn version(self, version: u32, migrations: Migrations<$item>) -> Self {
+                Self(self.0.version(version, migrations))
             }
         }
 
@@ -102,19 +113,31 @@ handle! {
     /// const LAST: ValueState<u64> = ValueState::new("last");
     /// const SEEN: ValueState<bool> = ValueState::new("seen").ttl(Duration::from_secs(3600));
     /// ```
-    ValueState<T>
+    ///
+    /// One that was a `u32` once, and what becomes of those that are stored:
+    ///
+    /// ```
+    /// # use floodmark_dataflow as floodmark;
+    /// # use floodmark_state::Migration;
+    /// use floodmark::operators::ValueState;
+    ///
+    /// const TOTAL: ValueState<u64> =
+    ///     ValueState::new("total").version(2, &[&Migration(1, |old: u32| u64::from(old))]);
+    /// ```
+    ValueState<T> of T
 }
 
 handle! {
     /// A state of many values per key, in the order in which they were added. With a life time, each
-    /// value has its own.
-    ListState<T>
+    /// value has its own. What [`version`](Self::version) migrates are the values.
+    ListState<T> of T
 }
 
 handle! {
     /// A state of a map per key. It is read in the order of the entries' names. With a life time,
-    /// each entry has its own.
-    MapState<N, V>
+    /// each entry has its own. What [`version`](Self::version) migrates are the entries, `(name,
+    /// value)`: no two of them may come out with one name.
+    MapState<N, V> of (N, V)
 }
 
 impl<T: Data> StateHandle for ValueState<T> {
@@ -126,11 +149,11 @@ impl<T: Data> StateHandle for ValueState<T> {
         place: KeyPlace,
         key: &'a K,
     ) -> Result<Self::Ref<'a, K>, StateError> {
-        ValueRef::find(store, (self.name, self.ttl), place, key)
+        ValueRef::find(store, &self.0, place, key)
     }
 
     fn keys<K: Key>(&self, store: &mut KeyedStore<K>) -> Result<Vec<(K, KeyPlace)>, StateError> {
-        keys_of::<K, T, Expiring<T>>(store, self.name, self.ttl)
+        keys_of::<K, ValueForm<T>>(store, &self.0)
     }
 }
 
@@ -143,11 +166,11 @@ impl<T: Data> StateHandle for ListState<T> {
         place: KeyPlace,
         key: &'a K,
     ) -> Result<Self::Ref<'a, K>, StateError> {
-        ListRef::find(store, (self.name, self.ttl), place, key)
+        ListRef::find(store, &self.0, place, key)
     }
 
     fn keys<K: Key>(&self, store: &mut KeyedStore<K>) -> Result<Vec<(K, KeyPlace)>, StateError> {
-        keys_of::<K, List<T>, List<Expiring<T>>>(store, self.name, self.ttl)
+        keys_of::<K, ListForm<T>>(store, &self.0)
     }
 }
 
@@ -160,17 +183,17 @@ impl<N: Key, V: Data> StateHandle for MapState<N, V> {
         place: KeyPlace,
         key: &'a K,
     ) -> Result<Self::Ref<'a, K>, StateError> {
-        MapRef::find(store, (self.name, self.ttl), place, key)
+        MapRef::find(store, &self.0, place, key)
     }
 
     fn keys<K: Key>(&self, store: &mut KeyedStore<K>) -> Result<Vec<(K, KeyPlace)>, StateError> {
-        keys_of::<K, Entries<N, V>, Entries<N, Expiring<V>>>(store, self.name, self.ttl)
+        keys_of::<K, MapForm<N, V>>(store, &self.0)
     }
 }
 
 /// A state of one value per key, into which others are combined one by one.
 #[derive(Clone, Copy, Debug)]
-pub struct ReducingState<T> {
+pub struct ReducingState<T: 'static> {
     value: ValueState<T>,
     reduce: fn(T, T) -> T,
 }
@@ -190,10 +213,20 @@ impl<T> ReducingState<T> {
     pub const fn ttl(self, ttl: Duration) -> Self {
         Self { value: self.value.ttl(ttl), reduce: self.reduce }
     }
+
+    /// Says in which version the value is, as [`ValueState::version`] does.
+    ///
+    /// # Panics
+    ///
+    /// When the version is 0.
+    #[must_use]
+    pub const fn version(self, version: u32, migrations: Migrations<T>) -> Self {
+        Self { value: self.value.version(version, migrations), reduce: self.reduce }
+    }
 }
 
 /// The combined value of one key.
-pub struct ReducingRef<'a, K, T> {
+pub struct ReducingRef<'a, K, T: Data> {
     value: ValueRef<'a, K, T>,
     reduce: fn(T, T) -> T,
 }
@@ -259,6 +292,17 @@ impl<A: Aggregate + Copy> AggregatingState<A> {
     #[must_use]
     pub const fn ttl(self, ttl: Duration) -> Self {
         Self { accumulator: self.accumulator.ttl(ttl), aggregate: self.aggregate }
+    }
+
+    /// Says in which version the accumulator is, as [`ValueState::version`] does.
+    ///
+    /// # Panics
+    ///
+    /// When the version is 0.
+    #[must_use]
+    pub const fn version(self, version: u32, migrations: Migrations<A::Acc>) -> Self {
+        let accumulator = self.accumulator.version(version, migrations);
+        Self { accumulator, aggregate: self.aggregate }
     }
 }
 

@@ -1,17 +1,24 @@
-//! ProcessFunction functions over records without a key: user code that sees timestamps and event time, and
-//! has neither keyed state nor timers.
+//! Functions over records without a key: user code that sees timestamps and event time, and has lists of
+//! its subtask, but neither keyed state nor timers.
 
 use floodmark_model::{Batch, Record, Timestamp};
-use floodmark_state::Data;
+use floodmark_state::{Data, OperatorStore, Snapshot};
 
 use crate::{
     BoxError, Error, OutputTag,
     chain::{Emitter, OpenContext, Operator},
+    operators::{
+        InitializeContext, OperatorStateHandle,
+        lists::{bind, opened, reported, restore},
+    },
 };
 
 /// A function over the records of a stream, with side outputs.
 ///
-/// It has no timers and no state: those belong to keys.
+/// It has no timers and no state per key. What it remembers are lists of its subtask:
+/// [`OperatorListState`](crate::operators::OperatorListState) and
+/// [`UnionListState`](crate::operators::UnionListState).
+#[doc(alias = "CheckpointedFunction")]
 pub trait ProcessFunction: Send + 'static {
     /// What it takes.
     type In: Data;
@@ -24,6 +31,16 @@ pub trait ProcessFunction: Send + 'static {
     ///
     /// When the function cannot work; the attempt fails.
     fn open(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// Puts its lists in order, after they were restored. Called once in every attempt, behind `open`.
+    ///
+    /// # Errors
+    ///
+    /// When the function cannot work; the attempt fails.
+    #[doc(alias = "initializeState")]
+    fn initialize(&mut self, _cx: &mut InitializeContext<'_>) -> Result<(), BoxError> {
         Ok(())
     }
 
@@ -43,12 +60,17 @@ pub trait ProcessFunction: Send + 'static {
 pub struct RecordContext<'a, O> {
     timestamp: Timestamp,
     watermark: Timestamp,
+    lists: &'a mut OperatorStore,
     out: &'a mut Emitter<O>,
 }
 
 impl<'a, O: Data> RecordContext<'a, O> {
-    pub(crate) fn new(timestamp: Timestamp, watermark: Timestamp, out: &'a mut Emitter<O>) -> Self {
-        Self { timestamp, watermark, out }
+    pub(crate) fn new(
+        (timestamp, watermark): (Timestamp, Timestamp),
+        lists: &'a mut OperatorStore,
+        out: &'a mut Emitter<O>,
+    ) -> Self {
+        Self { timestamp, watermark, lists, out }
     }
 
     /// Returns the record's timestamp.
@@ -59,6 +81,16 @@ impl<'a, O: Data> RecordContext<'a, O> {
     /// Returns the event time of the operator: no record at or before it is expected.
     pub fn current_watermark(&self) -> Timestamp {
         self.watermark
+    }
+
+    /// Returns a list of the subtask.
+    ///
+    /// # Panics
+    ///
+    /// When the list was stored with another type, or is used with two types, or the operator has no
+    /// uid.
+    pub fn state<H: OperatorStateHandle>(&mut self, handle: H) -> H::Ref<'_> {
+        bind(self.lists, handle)
     }
 
     /// Emits a value with the record's timestamp.
@@ -74,19 +106,19 @@ impl<'a, O: Data> RecordContext<'a, O> {
 
 /// Runs a [`ProcessFunction`].
 pub struct RecordProcessOperator<P> {
-    name: String,
+    name: &'static str,
+    uid: String,
+    parallelism: u16,
     process: P,
     watermark: Timestamp,
+    lists: Option<OperatorStore>,
 }
 
 impl<P: ProcessFunction> RecordProcessOperator<P> {
-    /// Creates the operator; errors name `name`.
-    pub fn new(name: String, process: P) -> Self {
-        Self { name, process, watermark: Timestamp::MIN }
-    }
-
-    fn error(name: &str, source: BoxError) -> Error {
-        Error::Operator { operator: name.to_owned(), source }
+    /// Creates the operator of `parallelism` subtasks; errors name `name`, and what it remembers is
+    /// found by `uid`.
+    pub fn new(name: &'static str, (uid, parallelism): (String, u16), process: P) -> Self {
+        Self { name, uid, parallelism, process, watermark: Timestamp::MIN, lists: None }
     }
 }
 
@@ -96,14 +128,18 @@ impl<P: ProcessFunction> Operator for RecordProcessOperator<P> {
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.watermark = cx.watermark;
-        self.process.open().map_err(|source| Self::error(&self.name, source))
+        let (lists, place) = restore(&self.uid, self.parallelism, cx);
+        let lists = self.lists.insert(lists);
+        reported(self.name, self.process.open())?;
+        let mut cx = InitializeContext::new(lists, place, cx);
+        reported(self.name, self.process.initialize(&mut cx))
     }
 
     fn on_batch(&mut self, batch: Batch<P::In>, out: &mut Emitter<P::Out>) -> Result<(), Error> {
+        let lists = opened(&mut self.lists);
         for Record { timestamp, value } in batch {
-            let mut cx = RecordContext::new(timestamp, self.watermark, out);
-            let done = self.process.on_element(value, &mut cx);
-            done.map_err(|source| Self::error(&self.name, source))?;
+            let mut cx = RecordContext::new((timestamp, self.watermark), lists, out);
+            reported(self.name, self.process.on_element(value, &mut cx))?;
         }
         Ok(())
     }
@@ -115,5 +151,9 @@ impl<P: ProcessFunction> Operator for RecordProcessOperator<P> {
     ) -> Result<(), Error> {
         self.watermark = self.watermark.max(watermark);
         out.watermark(watermark)
+    }
+
+    fn freeze(&mut self, snapshot: &mut Snapshot) {
+        opened(&mut self.lists).freeze(snapshot);
     }
 }

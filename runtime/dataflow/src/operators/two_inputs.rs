@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     BoxError,
     chain::{Emitter, Operator},
-    operators::{Context, KeyedProcess, ProcessFunction, RecordContext},
+    operators::{Context, InitializeContext, KeyedProcess, ProcessFunction, RecordContext},
 };
 
 /// A record of one of two inputs.
@@ -107,7 +107,8 @@ pub trait KeyedCoProcess: Send + 'static {
     }
 }
 
-/// A function over two inputs without keys. It has neither timers nor state: those belong to keys.
+/// A function over two inputs without keys. It has no timers and no state per key; what it remembers
+/// are lists of its subtask.
 #[doc(alias = "CoProcessFunction")]
 pub trait CoProcess: Send + 'static {
     /// What the first input takes.
@@ -123,6 +124,16 @@ pub trait CoProcess: Send + 'static {
     ///
     /// When the function cannot work; the attempt fails.
     fn open(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// Puts its lists in order, after they were restored. Called once in every attempt, behind `open`.
+    ///
+    /// # Errors
+    ///
+    /// When the function cannot work; the attempt fails.
+    #[doc(alias = "initializeState")]
+    fn initialize(&mut self, _cx: &mut InitializeContext<'_>) -> Result<(), BoxError> {
         Ok(())
     }
 
@@ -193,6 +204,10 @@ impl<P: CoProcess> ProcessFunction for OverBothRecords<P> {
 
     fn open(&mut self) -> Result<(), BoxError> {
         self.0.open()
+    }
+
+    fn initialize(&mut self, cx: &mut InitializeContext<'_>) -> Result<(), BoxError> {
+        self.0.initialize(cx)
     }
 
     fn on_element(

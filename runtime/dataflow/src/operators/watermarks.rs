@@ -8,8 +8,9 @@ use floodmark_state::{Data, Snapshot, freeze_value};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Split,
+    Error, SourceDrift, Split,
     chain::{Emitter, OpenContext, Operator},
+    drift::{DriftOptions, REPORT_INTERVAL},
     operators::generators::{Generators, Marked, PerSplit, WatermarkGenerator, WatermarkOutput},
 };
 
@@ -33,6 +34,8 @@ pub struct WatermarkStrategy<T> {
     assign: Option<Arc<Assign<T>>>,
     /// Makes what decides instead of the maximum.
     generate: Option<Arc<Generate<T>>>,
+    /// How far the source may run ahead of others.
+    drift: Option<DriftOptions>,
 }
 
 type Generate<T> = dyn Fn() -> Box<dyn Generators<T>> + Send + Sync;
@@ -42,7 +45,7 @@ type Assign<T> = dyn Fn(&mut [Record<T>]) + Send + Sync;
 
 impl<T> Clone for WatermarkStrategy<T> {
     fn clone(&self) -> Self {
-        let Self { bound, idle_after, every, is_periodic, assign, generate } = self;
+        let Self { bound, idle_after, every, is_periodic, assign, generate, drift } = self;
         Self {
             bound: *bound,
             idle_after: *idle_after,
@@ -50,6 +53,7 @@ impl<T> Clone for WatermarkStrategy<T> {
             is_periodic: *is_periodic,
             assign: assign.clone(),
             generate: generate.clone(),
+            drift: drift.clone(),
         }
     }
 }
@@ -70,6 +74,7 @@ impl<T> WatermarkStrategy<T> {
             is_periodic: false,
             assign: None,
             generate: None,
+            drift: None,
         }
     }
 
@@ -117,6 +122,60 @@ impl<T> WatermarkStrategy<T> {
         Self { idle_after: Some(duration), ..self }
     }
 
+    /// Lets the source wait for the others of `group`: a split that promises more than `max_drift`
+    /// beyond the least promise of all active splits in the group is not read until the others have
+    /// caught up, so that records that must wait for the slow ones do not pile up downstream. Splits
+    /// that are idle or have ended are not waited for, and a split that waits does not become idle.
+    ///
+    /// Sources tell how far they are once a second, or every
+    /// [`align_every`](WatermarkStrategy::align_every). A larger `max_drift` lets them read more
+    /// smoothly; a smaller one keeps less waiting. A split stops at the first promise beyond the limit,
+    /// so what it returns at once may go further.
+    ///
+    /// The strategy must follow its source directly, and be the only one with a group behind it: else
+    /// the attempt fails when it opens.
+    ///
+    /// # Panics
+    ///
+    /// When the drift is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use floodmark_dataflow as floodmark;
+    /// use floodmark::operators::WatermarkStrategy;
+    /// use std::time::Duration;
+    ///
+    /// let strategy = WatermarkStrategy::ascending()
+    ///     .timestamps(|(_, time): &(u64, i64)| *time)
+    ///     .align("sensors", Duration::from_secs(60))
+    ///     .align_every(Duration::from_millis(200));
+    /// # let _ = strategy;
+    /// ```
+    #[must_use]
+    #[doc(alias = "withWatermarkAlignment")]
+    pub fn align(self, group: &str, max_drift: Duration) -> Self {
+        assert!(
+            !max_drift.is_zero(),
+            "sources that wait for each other at every moment never read"
+        );
+        let drift = DriftOptions { group: group.to_owned(), max_drift, interval: REPORT_INTERVAL };
+        Self { drift: Some(drift), ..self }
+    }
+
+    /// Tells others of the group so often how far the source is. Shorter lets it wait for less time,
+    /// and costs two messages per subtask of the source each time. One second unless it is set.
+    ///
+    /// # Panics
+    ///
+    /// When the interval is zero, or the source is in no group.
+    #[must_use]
+    pub fn align_every(self, interval: Duration) -> Self {
+        assert!(!interval.is_zero(), "reports are some time apart");
+        let drift = self.drift.expect("a source that tells others how far it is has a group");
+        Self { drift: Some(DriftOptions { interval, ..drift }), ..self }
+    }
+
     /// Emits a watermark after every `count` records. Fewer let results appear sooner; more cost
     /// less. At least 1. Punctuated strategies and those with a generator emit when they are told to.
     #[must_use]
@@ -155,6 +214,10 @@ pub struct WatermarkOperator<T> {
     has_ended: bool,
     /// Present once the operator is open.
     watch: Option<Watch>,
+    /// Present once it is open behind a source that belongs to a group.
+    drift: Option<SourceDrift>,
+    /// The activity clock at the last tick.
+    ticked: Duration,
 }
 
 /// What is kept in snapshots.
@@ -222,7 +285,19 @@ impl<T> WatermarkOperator<T> {
         let activity = vec![Activity::default()];
         let generators = strategy.generate.as_ref().map(|generate| generate());
         let (current, has_ended, watch) = (0, false, None);
-        Self { uid, strategy, generators, progress, activity, current, has_ended, watch }
+        let (drift, ticked) = (None, Duration::ZERO);
+        Self {
+            uid,
+            strategy,
+            generators,
+            progress,
+            activity,
+            current,
+            has_ended,
+            watch,
+            drift,
+            ticked,
+        }
     }
 
     /// Renews the promise about a split, for which there were records. Returns whether it grew.
@@ -240,6 +315,7 @@ impl<T> WatermarkOperator<T> {
             return false;
         }
         split.promise = watermark;
+        self.tell_drift(index);
         self.observe(index, |attempt, subtask, operator, split| RuntimeEvent::SplitWatermark {
             attempt,
             subtask,
@@ -253,6 +329,7 @@ impl<T> WatermarkOperator<T> {
     fn set_idle(&mut self, split: usize, is_idle: bool) {
         let status = if is_idle { SplitStatus::Idle } else { SplitStatus::Active };
         self.progress.splits[split].status = status;
+        self.tell_drift(split);
         self.observe(split, |attempt, subtask, operator, split| RuntimeEvent::SplitIdle {
             attempt,
             subtask,
@@ -260,6 +337,32 @@ impl<T> WatermarkOperator<T> {
             split,
             is_idle,
         });
+    }
+
+    /// Tells the source what became of a split.
+    fn tell_drift(&self, index: usize) {
+        if let Some(drift) = &self.drift {
+            let SplitProgress { promise, status, .. } = self.progress.splits[index];
+            drift.set(index, promise, status == SplitStatus::Active);
+        }
+    }
+
+    /// Joins the group that the strategy names.
+    fn join_group(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
+        let Some(options) = self.strategy.drift.clone() else { return Ok(()) };
+        let refused =
+            |source: &str| Error::Operator { operator: self.uid.clone(), source: source.into() };
+        let Some(split_count) = cx.split_count else {
+            return Err(refused("a strategy with a group must follow its source directly"));
+        };
+        if cx.drift.is_some() {
+            return Err(refused("one source has two strategies with a group"));
+        }
+        let drift = SourceDrift::new(options, split_count);
+        cx.drift = Some(drift.clone());
+        self.drift = Some(drift);
+        (0..split_count).for_each(|split| self.tell_drift(split));
+        Ok(())
     }
 
     /// Tells those who watch what became of a source's split.
@@ -400,7 +503,7 @@ impl<T: Data> Operator for WatermarkOperator<T> {
             has_splits: cx.split_count.is_some(),
         });
         cx.watermark = self.progress.emitted;
-        Ok(())
+        self.join_group(cx)
     }
 
     fn on_split(&mut self, split: Split, out: &mut Emitter<T>) -> Result<(), Error> {
@@ -410,6 +513,7 @@ impl<T: Data> Operator for WatermarkOperator<T> {
             }
             Split::Ended(index) => {
                 self.progress.splits[index].status = SplitStatus::Ended;
+                self.tell_drift(index);
                 self.advance(out)?;
             }
         }
@@ -481,10 +585,14 @@ impl<T: Data> Operator for WatermarkOperator<T> {
             }
         }
         let Some(limit) = self.strategy.idle_after else { return Ok(()) };
+        let passed = activity.saturating_sub(std::mem::replace(&mut self.ticked, activity));
         let mut has_changed = false;
         for split in 0..self.progress.splits.len() {
             let known = &mut self.activity[split];
-            if std::mem::take(&mut known.is_recent) {
+            if self.drift.as_ref().is_some_and(|drift| drift.is_held(split)) {
+                // Whoever may not speak is not silent.
+                known.since += passed;
+            } else if std::mem::take(&mut known.is_recent) {
                 known.since = activity;
             } else if self.progress.splits[split].status == SplitStatus::Active
                 && limit <= activity.saturating_sub(known.since)

@@ -73,6 +73,8 @@ impl RuntimeEvent {
             | Self::SplitsAssigned { attempt, .. }
             | Self::SplitWatermark { attempt, .. }
             | Self::SplitIdle { attempt, .. }
+            | Self::DriftLimited { attempt, .. }
+            | Self::SplitHeld { attempt, .. }
             | Self::SplitEnded { attempt, .. }
             | Self::WatermarkEmitted { attempt, .. }
             | Self::WatermarkReleased { attempt, .. }
@@ -144,6 +146,8 @@ impl RuntimeEvent {
             | Self::SplitsAssigned { subtask, .. }
             | Self::SplitWatermark { subtask, .. }
             | Self::SplitIdle { subtask, .. }
+            | Self::DriftLimited { subtask, .. }
+            | Self::SplitHeld { subtask, .. }
             | Self::SplitEnded { subtask, .. }
             | Self::WatermarkEmitted { subtask, .. }
             | Self::WatermarkReleased { subtask, .. }

@@ -7,10 +7,9 @@
 use std::time::Duration;
 
 use floodmark_model::{KeyGroupRange, KeyPlace, Timestamp};
-use floodmark_wire::Section;
 use serde::{Deserialize, Serialize};
 
-use crate::{Data, Entry, FrozenSection, Key, StateError, Table};
+use crate::{Data, Entry, FrozenSection, Key, Table};
 
 /// Writes to a table before it is searched, however few keys it has.
 const SEARCH_AFTER_MIN: usize = 64;
@@ -18,8 +17,8 @@ const SEARCH_AFTER_MIN: usize = 64;
 /// Something and the moment from which it is forgotten.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Expiring<T> {
-    pub(super) value: T,
-    expires: Timestamp,
+    pub(crate) value: T,
+    pub(crate) expires: Timestamp,
 }
 
 /// What time it is, and how long lives what is written.
@@ -82,21 +81,16 @@ pub struct ExpiringTable<K, V> {
 }
 
 impl<K: Key, V: Mortal> ExpiringTable<K, V> {
-    /// Creates a table from the parts of `sections` that fall into `range`.
-    ///
-    /// # Errors
-    ///
-    /// When they were stored as another type, or are malformed.
-    pub(crate) fn restore(range: KeyGroupRange, sections: &[Section]) -> Result<Self, StateError> {
-        let table = Table::restore(range, sections)?;
-        Ok(Self { table, range, write_count: 0 })
+    /// Lets the contents of a table expire.
+    pub(crate) fn of(range: KeyGroupRange, table: Table<K, V>) -> Self {
+        Self { table, range, write_count: 0 }
     }
 
     pub(crate) fn freeze(&mut self, operator: &str, name: &str) -> FrozenSection {
         self.table.freeze(operator, name)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.table.iter()
     }
 

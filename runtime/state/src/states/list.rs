@@ -1,12 +1,10 @@
 //! A state of many values per key, in the order in which they came.
 
-use std::time::Duration;
-
 use floodmark_model::{KeyPlace, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Cells, Expiring, Mortal};
-use crate::{Data, Entry, Key, KeyedStore, StateError};
+use super::{Cells, Expiring, Form, Mortal, Reader};
+use crate::{Data, Declaration, Entry, Key, KeyedStore, StateError};
 
 /// What is stored of a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,27 +20,44 @@ impl<T: Data> Mortal for List<Expiring<T>> {
     }
 }
 
+/// Stores a list.
+pub struct ListForm<T>(std::marker::PhantomData<T>);
+
+impl<T: Data> Form for ListForm<T> {
+    type Item = T;
+    type Lasting = List<T>;
+    type Mortal = List<Expiring<T>>;
+
+    fn read_lasting(reader: &mut Reader<'_, T>) -> Result<List<T>, StateError> {
+        reader.many(Reader::item).map(List)
+    }
+
+    fn read_mortal(reader: &mut Reader<'_, T>) -> Result<List<Expiring<T>>, StateError> {
+        reader.many(Reader::mortal_item).map(List)
+    }
+}
+
 /// The list of one key. A list without values and no list are the same.
-pub struct ListRef<'a, K, T> {
-    cells: Cells<'a, K, List<T>, List<Expiring<T>>>,
+pub struct ListRef<'a, K, T: Data> {
+    cells: Cells<'a, K, ListForm<T>>,
     place: KeyPlace,
     key: &'a K,
 }
 
 impl<'a, K: Key, T: Data> ListRef<'a, K, T> {
-    /// Points at the list of `key`, which lies at `place`, in the state `name`. With `ttl` each value
-    /// is forgotten so long after it was added.
+    /// Points at the list of `key`, which lies at `place`, in a state. With a life time each value is
+    /// forgotten so long after it was added.
     ///
     /// # Errors
     ///
     /// When the state has another type.
     pub fn find(
         store: &'a mut KeyedStore<K>,
-        (name, ttl): (&'static str, Option<Duration>),
+        declaration: &Declaration<T>,
         place: KeyPlace,
         key: &'a K,
     ) -> Result<Self, StateError> {
-        Ok(Self { cells: Cells::find(store, name, ttl)?, place, key })
+        Ok(Self { cells: Cells::find(store, declaration)?, place, key })
     }
 
     /// Returns the values, in the order in which they were added.

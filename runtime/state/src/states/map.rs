@@ -1,12 +1,12 @@
 //! A state of a map per key.
 
-use std::{collections::BTreeMap, ops::RangeBounds, time::Duration};
+use std::{collections::BTreeMap, marker::PhantomData, ops::RangeBounds};
 
 use floodmark_model::{KeyPlace, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Cells, Expiring, Mortal};
-use crate::{Data, Entry, Key, KeyedStore, StateError};
+use super::{Cells, Expiring, Form, Mortal, Reader};
+use crate::{Data, Declaration, Entry, Key, KeyedStore, StateError};
 
 /// What is stored of a map.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,27 +25,59 @@ impl<N: Key, V: Data> Mortal for Entries<N, Expiring<V>> {
     }
 }
 
+/// Stores a map.
+pub struct MapForm<N, V>(PhantomData<(N, V)>);
+
+impl<N: Key, V: Data> Form for MapForm<N, V> {
+    type Item = (N, V);
+    type Lasting = Entries<N, V>;
+    type Mortal = Entries<N, Expiring<V>>;
+
+    fn read_lasting(reader: &mut Reader<'_, (N, V)>) -> Result<Entries<N, V>, StateError> {
+        let entries = reader.many(Reader::item)?;
+        collect(entries, reader)
+    }
+
+    fn read_mortal(reader: &mut Reader<'_, (N, V)>) -> Result<Entries<N, Expiring<V>>, StateError> {
+        let entries = reader.many(Reader::mortal_item)?;
+        let entries = entries
+            .into_iter()
+            .map(|Expiring { value: (name, value), expires }| (name, Expiring { value, expires }));
+        collect(entries.collect(), reader)
+    }
+}
+
+/// Makes a map, whose entries are as many as there were.
+fn collect<N: Key, V, I>(
+    entries: Vec<(N, V)>,
+    reader: &Reader<'_, I>,
+) -> Result<Entries<N, V>, StateError> {
+    let count = entries.len();
+    let entries = Entries(BTreeMap::from_iter(entries));
+    if entries.0.len() == count { Ok(entries) } else { Err(reader.merged()) }
+}
+
 /// The map of one key. A map without entries and no map are the same.
-pub struct MapRef<'a, K, N, V> {
-    cells: Cells<'a, K, Entries<N, V>, Entries<N, Expiring<V>>>,
+pub struct MapRef<'a, K, N: Key, V: Data> {
+    cells: Cells<'a, K, MapForm<N, V>>,
     place: KeyPlace,
     key: &'a K,
 }
 
 impl<'a, K: Key, N: Key, V: Data> MapRef<'a, K, N, V> {
-    /// Points at the map of `key`, which lies at `place`, in the state `name`. With `ttl` each entry
-    /// is forgotten so long after it was written.
+    /// Points at the map of `key`, which lies at `place`, in a state. With a life time each entry is
+    /// forgotten so long after it was written.
     ///
     /// # Errors
     ///
     /// When the state has another type.
     pub fn find(
         store: &'a mut KeyedStore<K>,
-        (name, ttl): (&'static str, Option<Duration>),
+        declaration: &Declaration<(N, V)>,
         place: KeyPlace,
         key: &'a K,
     ) -> Result<Self, StateError> {
-        Ok(Self { cells: Cells::find(store, name, ttl)?, place, key })
+        Ok(Self { cells: Cells::find(store, declaration)?, place, key })
     }
 
     fn seen(&self, name: &N) -> Option<&V> {

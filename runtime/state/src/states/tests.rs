@@ -26,11 +26,11 @@ fn place(key: u8) -> KeyPlace {
 }
 
 fn list(store: &mut KeyedStore<u8>) -> ListRef<'_, u8, u64> {
-    ListRef::find(store, ("list", None), place(KEY), &KEY).unwrap()
+    ListRef::find(store, &Declaration::new("list"), place(KEY), &KEY).unwrap()
 }
 
 fn map(store: &mut KeyedStore<u8>) -> MapRef<'_, u8, String, u64> {
-    MapRef::find(store, ("map", None), place(KEY), &KEY).unwrap()
+    MapRef::find(store, &Declaration::new("map"), place(KEY), &KEY).unwrap()
 }
 
 #[test]
@@ -69,20 +69,24 @@ fn a_map_is_a_map_across_a_restore() {
 fn a_list_is_not_a_value_of_the_same_type() {
     let mut first = store(Vec::new());
     list(&mut first).push(1);
-    let refused = ValueRef::<u8, Vec<u64>>::find(&mut first, ("list", None), place(KEY), &KEY);
-    assert!(matches!(refused.err(), Some(StateError::Type { .. })));
+    let wanted = Declaration::new("list");
+    let refused = ValueRef::<u8, Vec<u64>>::find(&mut first, &wanted, place(KEY), &KEY);
+    assert!(matches!(refused.err(), Some(StateError::InUse { .. })));
     let mut second = store(vec![file(&mut first)]);
-    let refused = ValueRef::<u8, Vec<u64>>::find(&mut second, ("list", None), place(KEY), &KEY);
-    assert!(matches!(refused.err(), Some(StateError::Type { .. })));
+    let refused = ValueRef::<u8, Vec<u64>>::find(&mut second, &wanted, place(KEY), &KEY);
+    let text = "state operator/list was stored as a list, and is wanted as a value";
+    assert_eq!(refused.err().unwrap().to_string(), text);
 }
 
 #[test]
 fn all_keys_of_a_state_are_found() {
     let mut store = store(Vec::new());
     for key in 0..9 {
-        ValueRef::find(&mut store, ("value", None), place(key), &key).unwrap().set(u64::from(key));
+        ValueRef::find(&mut store, &Declaration::new("value"), place(key), &key)
+            .unwrap()
+            .set(u64::from(key));
     }
-    let found = keys_of::<u8, u64, Expiring<u64>>(&mut store, "value", None).unwrap();
+    let found = keys_of::<u8, ValueForm<u64>>(&mut store, &Declaration::new("value")).unwrap();
     let mut keys: Vec<u8> = found.iter().map(|(key, _)| *key).collect();
     keys.sort_unstable();
     assert_eq!(keys, (0..9).collect::<Vec<_>>());
@@ -92,7 +96,7 @@ fn all_keys_of_a_state_are_found() {
 #[test]
 fn what_has_expired_is_removed_in_turn() {
     let range = LAYOUT.range_of(0);
-    let mut table = ExpiringTable::<u64, Expiring<u64>>::restore(range, &[]).unwrap();
+    let mut table = ExpiringTable::<u64, Expiring<u64>>::of(range, Table::new(range));
     // Every moment one key is written that is never seen again, and lives for 10 ms.
     for now in 0..10_000 {
         let lifetime = Lifetime::begin(Timestamp(now), Duration::from_millis(10));

@@ -1,33 +1,50 @@
 //! A state of one value per key.
 
-use std::time::Duration;
+use std::marker::PhantomData;
 
 use floodmark_model::KeyPlace;
 
-use super::{Cells, Expiring};
-use crate::{Data, Entry, Key, KeyedStore, StateError};
+use super::{Cells, Expiring, Form, Reader};
+use crate::{Data, Declaration, Entry, Key, KeyedStore, StateError};
+
+/// Stores a value.
+pub struct ValueForm<V>(PhantomData<V>);
+
+impl<V: Data> Form for ValueForm<V> {
+    type Item = V;
+    type Lasting = V;
+    type Mortal = Expiring<V>;
+
+    fn read_lasting(reader: &mut Reader<'_, V>) -> Result<V, StateError> {
+        reader.item()
+    }
+
+    fn read_mortal(reader: &mut Reader<'_, V>) -> Result<Expiring<V>, StateError> {
+        reader.mortal_item()
+    }
+}
 
 /// One value of one key.
-pub struct ValueRef<'a, K, V> {
-    cells: Cells<'a, K, V, Expiring<V>>,
+pub struct ValueRef<'a, K, V: Data> {
+    cells: Cells<'a, K, ValueForm<V>>,
     place: KeyPlace,
     key: &'a K,
 }
 
 impl<'a, K: Key, V: Data> ValueRef<'a, K, V> {
-    /// Points at the value of `key`, which lies at `place`, in the state `name`. With `ttl` a value
-    /// is forgotten so long after it was written.
+    /// Points at the value of `key`, which lies at `place`, in a state. With a life time it is
+    /// forgotten so long after it was written.
     ///
     /// # Errors
     ///
     /// When the state has another type.
     pub fn find(
         store: &'a mut KeyedStore<K>,
-        (name, ttl): (&'static str, Option<Duration>),
+        declaration: &Declaration<V>,
         place: KeyPlace,
         key: &'a K,
     ) -> Result<Self, StateError> {
-        Ok(Self { cells: Cells::find(store, name, ttl)?, place, key })
+        Ok(Self { cells: Cells::find(store, declaration)?, place, key })
     }
 
     fn seen(&self) -> Option<&V> {

@@ -340,6 +340,33 @@ fn the_other_messages_to_a_worker() {
 }
 
 #[test]
+fn how_far_sources_are() {
+    let (attempt, subtask, group) = (ATTEMPT, SUBTASK, "tides".to_owned());
+    let watermark = Some(Timestamp(-2));
+    let report = ToCoordinator::Watermark { attempt, subtask, group: group.clone(), watermark };
+    check(
+        &report,
+        report.encode(),
+        decode_to_coordinator,
+        expect![[r#"
+        464d7463 01000000 2c000000 00000000 ef28058d d130fda5
+        05000000 02000000 00000000 03000000 01000000 02000500 00000000 00007469
+        64657301 feffffff ffffffff
+    "#]],
+    );
+    let announcement = ToWorker::Announce { attempt, group, least: None };
+    check(
+        &announcement,
+        announcement.encode(),
+        decode_to_worker,
+        expect![[r#"
+        464d7477 01000000 1e000000 00000000 1ee39a85 db168951
+        09000000 02000000 00000000 03000000 05000000 00000000 74696465 7300
+    "#]],
+    );
+}
+
+#[test]
 fn the_other_messages_to_the_coordinator() {
     let report = |status| SubtaskReport { subtask: SUBTASK, status };
     let worker = WorkerId(0x0102_0304_0506_0708);
