@@ -25,9 +25,23 @@ pub(crate) const EXAMPLES: &[Example] = &[
         about: "the three carriers with the greatest mean delay of a day",
         build: |env| shown(late_carriers(flights(env, TextFile::new(PATH)))),
     },
+    Example {
+        name: "in_the_fog",
+        about: "flights that left when one could not see two miles",
+        build: |env| {
+            let flights = flights(env, TextFile::new(PATH));
+            shown(in_the_fog(flights, weather(env, TextFile::new(WEATHER_PATH))))
+        },
+    },
+    Example {
+        name: "moved",
+        about: "aircraft that left from two airports within five hours",
+        build: |env| shown(moved(flights(env, TextFile::new(PATH)))),
+    },
 ];
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/flights-2013-01.csv");
+const WEATHER_PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/weather-2013-01.csv");
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -51,6 +65,29 @@ fn flights(env: &Environment, file: TextFile) -> Stream<Flight> {
         .parse_csv::<Flight>(Malformed::Fail)
         .parallelism(1)
         .watermarks(WatermarkStrategy::ascending().timestamps(|flight: &Flight| flight.departed_ms))
+        .parallelism(1)
+}
+
+/// What was observed at an airport in an hour. Columns that nobody asks for are at its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Weather {
+    observed_ms: i64,
+    origin: String,
+    temperature_f: Option<f64>,
+    wind_mph: Option<f64>,
+    rain_in: Option<f64>,
+    visibility_mi: Option<f64>,
+}
+
+/// Reads the file of the weather, which is in the order of its hours.
+fn weather(env: &Environment, file: TextFile) -> Stream<Weather> {
+    env.source("weather", file.skip_header())
+        .parallelism(1)
+        .parse_csv::<Weather>(Malformed::Fail)
+        .parallelism(1)
+        .watermarks(
+            WatermarkStrategy::ascending().timestamps(|weather: &Weather| weather.observed_ms),
+        )
         .parallelism(1)
 }
 
@@ -130,6 +167,42 @@ pub(crate) fn late_carriers(flights: Stream<Flight>) -> Stream<(i64, Vec<(String
         .uid("late")
 }
 
+/// Finds the flights that left in an hour in which one could not see two miles: airport, when it left,
+/// number, and how late it was.
+pub(crate) fn in_the_fog(
+    flights: Stream<Flight>,
+    weather: Stream<Weather>,
+) -> Stream<(String, i64, u32, i64)> {
+    flights
+        .key_by(|flight| flight.origin.clone())
+        .join(weather.key_by(|weather| weather.origin.clone()))
+        .window(Tumbling::event_time(HOUR))
+        .apply(|airport, flight, weather| {
+            let is_foggy = weather.visibility_mi.is_some_and(|miles| miles < 2.0);
+            is_foggy.then(|| (airport.clone(), flight.departed_ms, flight.flight, flight.delay_min))
+        })
+        .uid("hours")
+}
+
+/// Where an aircraft was seen last, and when.
+type LastSeen = Option<(i64, String)>;
+
+/// Finds aircraft that left from one airport less than five hours after they had left from another:
+/// they have flown somewhere and landed elsewhere, or somebody has made a mistake. Aircraft, from,
+/// to, minutes.
+pub(crate) fn moved(flights: Stream<Flight>) -> Stream<(String, String, String, i64)> {
+    flights
+        .key_by(|flight| flight.aircraft.clone())
+        .stateful(|aircraft, last: &mut LastSeen, flight| {
+            let before = last.replace((flight.departed_ms, flight.origin.clone()));
+            let (departed_ms, origin) = before.filter(|(_, origin)| *origin != flight.origin)?;
+            let minutes = (flight.departed_ms - departed_ms) / 60_000;
+            (minutes < 300).then(|| (aircraft.clone(), origin, flight.origin, minutes))
+        })
+        .uid("last-seen")
+        .flat_map(|moved| moved)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -141,6 +214,8 @@ mod tests {
     use crate::{simulate, sorted};
 
     const INPUT: &str = "input/flights.csv";
+    const WEATHER_INPUT: &str = "input/weather.csv";
+    const WEATHER: &str = include_str!("../../data/weather-2013-01.csv");
     /// Rows of the file that are read: about two days.
     const ROW_COUNT: usize = 1_800;
 
@@ -210,5 +285,55 @@ mod tests {
         assert!(1 < expected.len(), "{expected:?}");
         simulate_flights(late_carriers)
             .check(|results| assert_eq!(sorted(results.to_vec()), expected));
+    }
+
+    #[test]
+    fn flights_in_the_fog_are_those_of_foggy_hours() {
+        const HOUR_MS: i64 = 3_600_000;
+        // Hour and airport of each row in which one could not see two miles.
+        let hours = WEATHER.lines().skip(1).map(|row| row.split(',').collect::<Vec<_>>());
+        let foggy: Vec<(i64, &str)> = hours
+            .filter(|row| row[5].parse::<f64>().is_ok_and(|miles| miles < 2.0))
+            .map(|row| (number(row[0]) / HOUR_MS, row[1]))
+            .collect();
+        // From the middle of the month on, where there was fog.
+        let days: Vec<&str> = FLIGHTS.lines().skip(1).skip(10_800).take(ROW_COUNT).collect();
+        let departures = days.iter().map(|row| row.split(',').collect::<Vec<_>>());
+        let expected = sorted(departures.filter_map(|row| {
+            let departed_ms = number(row[0]);
+            foggy.contains(&(departed_ms / HOUR_MS, row[5])).then(|| {
+                let flight = row[3].parse().unwrap();
+                (row[5].to_owned(), departed_ms, flight, number(row[7]))
+            })
+        }));
+        assert!(10 < expected.len(), "{expected:?}");
+        let header = FLIGHTS.lines().next().unwrap();
+        let content = [&[header], days.as_slice()].concat().join("\n");
+        simulate(|env| {
+            let flights = flights(env, TextFile::new(INPUT).rate(900));
+            in_the_fog(flights, weather(env, TextFile::new(WEATHER_INPUT).rate(1_500)))
+        })
+        .file(INPUT, content)
+        .file(WEATHER_INPUT, WEATHER)
+        .check(|results| assert_eq!(sorted(results.to_vec()), expected));
+    }
+
+    #[test]
+    fn an_aircraft_that_has_moved_is_noticed() {
+        let mut last: BTreeMap<&str, (i64, &str)> = BTreeMap::new();
+        let mut expected = Vec::new();
+        for row in rows() {
+            let (time, aircraft, origin) = (number(row[0]), row[4], row[5]);
+            if let Some((before, from)) = last.insert(aircraft, (time, origin))
+                && from != origin
+                && (time - before) / 60_000 < 300
+            {
+                let minutes = (time - before) / 60_000;
+                expected.push((aircraft.to_owned(), from.to_owned(), origin.to_owned(), minutes));
+            }
+        }
+        assert!(!expected.is_empty());
+        let expected = sorted(expected);
+        simulate_flights(moved).check(|results| assert_eq!(sorted(results.to_vec()), expected));
     }
 }
