@@ -7,11 +7,11 @@ use floodmark_model::{CheckpointConfig, ClusterConfig, KEY_GROUP_COUNT_MAX, Rest
 use floodmark_state::Data;
 
 use crate::{
-    Error, Job, JobHandle, Process, Stream, VecSource,
+    Error, Explanation, Job, JobHandle, Process, Stream, VecSource,
     cluster::execute,
     job::JobOptions,
     path::object_key,
-    plan::{Assembly, Draft, Identity, Node, NodeId, Shape, SourceBlueprint},
+    plan::{Assembly, Draft, Identity, Node, NodeId, Role, Shape, SourceBlueprint},
     process::run,
 };
 
@@ -168,6 +168,7 @@ impl Environment {
     /// # let _ = lines;
     /// ```
     pub fn source<S: Source>(&self, name: &str, source: S) -> Stream<S::Out> {
+        let role = Role::Source { is_replayable: source.is_replayable() };
         let build = move |node: NodeId, assembly: &mut Assembly<'_>| {
             let chain = crate::stream::fan_out::<S::Out>(node, assembly);
             let place = (assembly.subtask.index, assembly.layout().parallelism);
@@ -179,6 +180,7 @@ impl Environment {
         let node = self.draft.lock().add(Node {
             name: name.to_owned(),
             identity: Identity::Given(name.to_owned()),
+            role,
             inputs: Vec::new(),
             blueprint: Arc::new(SourceBlueprint { build }),
             parallelism: None,
@@ -198,6 +200,39 @@ impl Environment {
     ///
     /// When options contradict each other, or operators cannot be told apart.
     pub fn build(&self, name: &str) -> Result<Job, Error> {
+        self.finish(name, std::mem::take(&mut *self.draft.lock()))
+    }
+
+    /// Explains the job as it is now, without running anything: its operators, what they keep, and what
+    /// is promised if something fails. The environment and its streams stay as they are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use floodmark::{CheckpointConfig, Environment, Guarantee};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), floodmark::Error> {
+    /// let env = Environment::new().checkpoints(CheckpointConfig::every(Duration::from_secs(10)));
+    /// env.from_vec("numbers", vec![1, 2, 3]).map(|number| number * 2).print();
+    /// let explanation = env.explain("doubles")?;
+    /// println!("{explanation}");
+    /// assert_eq!(explanation.paths()[0].guarantee(), Guarantee::AtLeastOnce);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Environment::build`]. After a mistake in the streams themselves the environment is of no
+    /// further use.
+    #[doc(alias = "getExecutionPlan")]
+    pub fn explain(&self, name: &str) -> Result<Explanation, Error> {
+        let draft = self.draft.lock().copy();
+        Ok(self.finish(name, draft)?.explain())
+    }
+
+    fn finish(&self, name: &str, draft: Draft) -> Result<Job, Error> {
         let Self { parallelism, key_group_count, batch_size, .. } = *self;
         check_bounds("parallelism", u64::from(parallelism), u64::from(u16::MAX))?;
         let key_group_max = u64::from(KEY_GROUP_COUNT_MAX);
@@ -211,7 +246,7 @@ impl Environment {
         check_job_name(name)?;
         let options =
             JobOptions { storage: object_key(&self.options.storage)?, ..self.options.clone() };
-        let plan = std::mem::take(&mut *self.draft.lock()).finish(Shape {
+        let plan = draft.finish(Shape {
             job: name.to_owned(),
             parallelism,
             key_group_count,

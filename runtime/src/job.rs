@@ -5,7 +5,7 @@ use std::sync::Arc;
 use floodmark_dataflow::{EndedInputs, Program};
 use floodmark_model::{CheckpointConfig, ClusterConfig, JobGraph, RestartStrategy};
 
-use crate::plan::Plan;
+use crate::{Explanation, plan::Plan};
 
 /// A job that can be run, any number of times, by any number of processes. Clones are cheap.
 #[derive(Clone)]
@@ -47,6 +47,12 @@ impl Job {
     pub fn slot_count(&self) -> u16 {
         let vertices = self.graph().vertices.iter();
         vertices.map(|vertex| vertex.parallelism).max().unwrap_or(1)
+    }
+
+    /// Explains the job, without running anything: its operators, what they keep, and what is promised
+    /// if something fails.
+    pub fn explain(&self) -> Explanation {
+        Explanation::new(&self.plan, &self.options)
     }
 
     pub(crate) fn program(&self) -> Arc<dyn Program> {

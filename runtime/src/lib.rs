@@ -40,6 +40,7 @@ mod cluster;
 mod connectors;
 mod environment;
 mod error;
+mod explain;
 mod job;
 mod path;
 mod plan;
@@ -54,10 +55,11 @@ pub use connectors::{
 };
 pub use environment::Environment;
 pub use error::{Error, ErrorKind};
+pub use explain::{Explanation, PathGuarantee};
 pub use floodmark_coordinator::JobStatus;
 pub use floodmark_dataflow::{
-    BoxError, EndedInputs, OutputTag, SinkContext, Source, SplitReader, TransactionId,
-    TwoPhaseCommit, Work,
+    BoxError, Delivery, EndedInputs, Guarantee, OutputTag, SinkContext, Source, SplitReader,
+    TransactionId, TwoPhaseCommit, Work,
     operators::{
         Aggregate, AggregatingRef, AggregatingState, Assigner, AsyncContext, AsyncOptions,
         AsyncRetryStrategy, AtEnd, BroadcastProcess, BroadcastRead, BroadcastWrite, CoProcess,

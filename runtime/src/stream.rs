@@ -28,7 +28,7 @@ pub use window_join::{Joined, WindowedJoin};
 use crate::{
     Collected, Error, WindowedStream,
     environment::SharedDraft,
-    plan::{Assembly, Identity, Node, NodeId, NodeInput, OperatorBlueprint, Port, Routing},
+    plan::{Assembly, Identity, Node, NodeId, NodeInput, OperatorBlueprint, Port, Role, Routing},
 };
 
 /// Records of type `T` on their way through the job.
@@ -103,6 +103,7 @@ impl<T: Data> Stream<T> {
         let node = Node {
             name: name.to_owned(),
             identity,
+            role: Role::of::<P>(),
             inputs: inputs.collect(),
             blueprint: Arc::new(OperatorBlueprint {
                 routings: self.origins.iter().map(|origin| origin.routing.clone()).collect(),

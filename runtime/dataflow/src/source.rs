@@ -19,8 +19,8 @@ use crate::{
 
 /// Something that can be read in pieces, each from any position on.
 ///
-/// A source is *replayable*: reading a split again from a position yields the same values. Without
-/// that, no runtime can promise more than at-most-once.
+/// A source is *replayable* if reading a split again from a position yields the same values. Without
+/// that, no runtime can promise more than at-most-once; [`Source::is_replayable`] says so.
 pub trait Source: Clone + Send + Sync + 'static {
     /// What it yields.
     type Out: Data;
@@ -34,6 +34,14 @@ pub trait Source: Clone + Send + Sync + 'static {
         machine: &Machine,
         parallelism: u16,
     ) -> BoxFuture<Result<Vec<Self::Split>, BoxError>>;
+
+    /// Returns whether a split can be read again from any position of a checkpoint that is not yet
+    /// complete, or is the last complete one. Unless a source says otherwise, it can be. One that
+    /// cannot, as a socket, loses what it has yielded since the last checkpoint when an attempt fails:
+    /// at most once.
+    fn is_replayable(&self) -> bool {
+        true
+    }
 
     /// Begins to read `split` from its position.
     fn read(&self, machine: &Machine, split: Self::Split) -> Box<dyn SplitReader<Self>>;

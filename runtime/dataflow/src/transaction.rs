@@ -22,7 +22,7 @@ use floodmark_platform::{BoxFuture, Machine, planted};
 use floodmark_state::{Data, Snapshot, freeze_value};
 
 use crate::{
-    BoxError, Error,
+    BoxError, Delivery, Error,
     chain::{Cleanup, Commit, Emitter, OpenContext, Operator},
 };
 
@@ -181,6 +181,9 @@ impl<T: Data, S: TwoPhaseCommit<T>> TransactionSink<T, S> {
 impl<T: Data, S: TwoPhaseCommit<T>> Operator for TransactionSink<T, S> {
     type In = T;
     type Out = ();
+
+    const KEEPS: &'static str = "prepared transactions";
+    const DELIVERY: Option<Delivery> = Some(Delivery::Transactional);
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.cx = Some(SinkContext {

@@ -14,7 +14,7 @@ use floodmark_model::{Exchange, KeyGroupLayout};
 use floodmark_state::{Data, Key};
 
 use super::{KeyFunction, KeyedStream, Origin, Stream, key_function, routing};
-use crate::plan::{Assembly, Identity, Node, NodeId, NodeInput, Routing, TwoInputBlueprint};
+use crate::plan::{Assembly, Identity, Node, NodeId, NodeInput, Role, Routing, TwoInputBlueprint};
 
 /// Returns how the records of an origin reach an operator, when they are marked with their input.
 fn unkeyed<T: Data, U: Data>(origin: &Origin<T>) -> Routing<U> {
@@ -77,6 +77,7 @@ where
     let node = Node {
         name: name.to_owned(),
         identity,
+        role: Role::of::<P>(),
         inputs: ours.chain(theirs).collect(),
         blueprint: Arc::new(TwoInputBlueprint {
             first: first.routings,

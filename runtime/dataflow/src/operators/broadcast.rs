@@ -305,6 +305,8 @@ where
     type In = Sided<P::In, P::Rule>;
     type Out = P::Out;
 
+    const KEEPS: &'static str = "rules, and state and timers per key";
+
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.rules = cx.restored.take_value(&self.uid, RULES)?.unwrap_or_default();
         self.keyed = Some(KeyedRuntime::restore(&self.uid, cx)?);
@@ -383,6 +385,8 @@ impl<P: BroadcastProcess> BroadcastOperator<P> {
 impl<P: BroadcastProcess> Operator for BroadcastOperator<P> {
     type In = Sided<P::In, P::Rule>;
     type Out = P::Out;
+
+    const KEEPS: &'static str = "rules";
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.rules = cx.restored.take_value(&self.uid, RULES)?.unwrap_or_default();

@@ -100,6 +100,8 @@ where
     type In = P::In;
     type Out = P::Out;
 
+    const KEEPS: &'static str = "state and timers per key";
+
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.keyed = Some(KeyedRuntime::restore(&self.uid, cx)?);
         self.key_of.open(&self.uid, cx);

@@ -486,6 +486,8 @@ impl<T: Data> Operator for WatermarkOperator<T> {
     type In = T;
     type Out = T;
 
+    const KEEPS: &'static str = "event time per split";
+
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         if let Some(progress) = cx.restored.take_value(&self.uid, "progress")? {
             self.progress = progress;

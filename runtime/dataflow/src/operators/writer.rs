@@ -7,7 +7,7 @@ use floodmark_platform::Machine;
 use floodmark_state::Data;
 
 use crate::{
-    BoxError, Error,
+    BoxError, Delivery, Error,
     chain::{Emitter, OpenContext, Operator},
 };
 
@@ -17,6 +17,10 @@ use crate::{
 /// every attempt of it, has a clone of its own.
 #[doc(alias = "SinkWriter")]
 pub trait Writer<T>: Clone + Send + Sync + 'static {
+    /// How it treats records that come again. One that overwrites what it wrote before may say
+    /// [`Delivery::Idempotent`]. Nothing depends on it but what a job says of itself.
+    const DELIVERY: Delivery = Delivery::Plain;
+
     /// Prepares for the first record. Called once in every attempt.
     ///
     /// # Errors
@@ -75,6 +79,8 @@ impl<T, W> WriterOperator<T, W> {
 impl<T: Data, W: Writer<T>> Operator for WriterOperator<T, W> {
     type In = T;
     type Out = ();
+
+    const DELIVERY: Option<Delivery> = Some(W::DELIVERY);
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         let done = self.writer.open(cx.machine);
