@@ -88,6 +88,24 @@ pub enum Error {
         /// The path.
         path: String,
     },
+    /// Options in a text or a file that cannot be understood.
+    #[error("{}{reason}", in_file(file))]
+    Options {
+        /// The file; empty if the text was not read from one.
+        file: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong there, and what could be there instead.
+        reason: String,
+    },
+    /// A file of options cannot be read.
+    #[error("reading the options in {file:?}: {source}")]
+    OptionsFile {
+        /// The file.
+        file: String,
+        /// The system's own words.
+        source: std::io::Error,
+    },
     /// The configuration contradicts itself.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -134,6 +152,10 @@ pub enum Error {
     Cluster(String),
 }
 
+fn in_file(file: &str) -> String {
+    if file.is_empty() { String::new() } else { format!("{file:?}: ") }
+}
+
 /// What to do about an [`enum@Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -161,10 +183,13 @@ impl Error {
             | Self::JobName { .. }
             | Self::ParentInPath { .. }
             | Self::NamelessPath { .. }
+            | Self::Options { .. }
             | Self::Config(_) => ErrorKind::Job,
-            Self::Host(_) | Self::Variable { .. } | Self::Storage { .. } | Self::Listen { .. } => {
-                ErrorKind::Machine
-            }
+            Self::Host(_)
+            | Self::Variable { .. }
+            | Self::OptionsFile { .. }
+            | Self::Storage { .. }
+            | Self::Listen { .. } => ErrorKind::Machine,
             Self::JobFailed { .. } | Self::Fenced(_) | Self::Cluster(_) => ErrorKind::Failure,
         }
     }

@@ -42,6 +42,7 @@ mod environment;
 mod error;
 mod explain;
 mod job;
+mod options;
 mod path;
 mod plan;
 mod process;
@@ -92,6 +93,11 @@ pub use stream::{
 };
 pub use windowed::WindowedStream;
 pub use windows::{DynamicSession, Global, Session, Sliding, Tumbling};
+
+/// The examples of the page on options, compiled and run with everything else.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/configuration.md")]
+struct ConfigurationPage;
 
 /// The examples of the page on windows, compiled and run with everything else.
 #[cfg(doctest)]
