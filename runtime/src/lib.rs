@@ -99,6 +99,26 @@ pub use windows::{DynamicSession, Global, Session, Sliding, Tumbling};
 #[doc = include_str!("../../docs/configuration.md")]
 struct ConfigurationPage;
 
+/// The examples of the page on time, compiled and run with everything else.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/time.md")]
+struct TimePage;
+
+/// The examples of the page on state, compiled and run with everything else.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/state.md")]
+struct StatePage;
+
+/// The examples of the page on process functions, compiled and run with everything else.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/process-functions.md")]
+struct ProcessFunctionsPage;
+
+/// The examples of the page on joins, compiled and run with everything else.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/joins.md")]
+struct JoinsPage;
+
 /// The examples of the page on windows, compiled and run with everything else.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/windows.md")]
