@@ -22,6 +22,21 @@ use crate::{
 /// The options of a job, and the place where its streams begin.
 ///
 /// Nothing runs before [`Environment::execute`].
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::Environment;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new().parallelism(1);
+/// let squares = env.from_vec("numbers", vec![1, 2, 3]).map(|n| n * n).collect("squares");
+/// env.execute("squares").await?.wait().await?;
+/// assert_eq!(squares.values(), [1, 4, 9]);
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "StreamExecutionEnvironment")]
 pub struct Environment {
     /// What the code sets.

@@ -4,6 +4,17 @@ use floodmark_model::ConfigError;
 use thiserror::Error;
 
 /// A job that cannot be built or run.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Environment, Error};
+///
+/// let env = Environment::new().parallelism(200).key_groups(128);
+/// env.from_vec("numbers", vec![1, 2, 3]).print();
+/// let error = env.build("numbers").err().expect("there are too few key groups");
+/// assert!(matches!(error, Error::ParallelismTooHigh { parallelism: 200, .. }));
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -157,6 +168,20 @@ fn in_file(file: &str) -> String {
 }
 
 /// What to do about an [`enum@Error`].
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Environment, ErrorKind};
+///
+/// let error = Environment::new().build("empty").err().expect("the job has no source");
+/// match error.kind() {
+///     ErrorKind::Job => println!("change the job: {error}"),
+///     ErrorKind::Machine => println!("look at the machine: {error}"),
+///     ErrorKind::Failure => println!("remove the cause, and start it again: {error}"),
+/// }
+/// # assert_eq!(error.kind(), ErrorKind::Job);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// Change the job or its options; nothing was started.

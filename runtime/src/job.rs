@@ -8,6 +8,33 @@ use floodmark_model::{CheckpointConfig, ClusterConfig, JobGraph, RestartStrategy
 use crate::{Explanation, plan::Plan};
 
 /// A job that can be run, any number of times, by any number of processes. Clones are cheap.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::Environment;
+///
+/// # fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new().parallelism(2);
+/// env.from_vec("numbers", vec![1, 2, 3]).key_by(|number| *number).process(Echo).collect("seen");
+/// let job = env.build("numbers")?;
+/// assert_eq!((job.graph().vertices.len(), job.slot_count()), (2, 2));
+/// assert_eq!(job.storage(), "checkpoints");
+/// # Ok(())
+/// # }
+/// # use floodmark::{BoxError, Context, KeyedProcess};
+/// # #[derive(Clone)]
+/// # struct Echo;
+/// # impl KeyedProcess for Echo {
+/// #     type Key = u64;
+/// #     type In = u64;
+/// #     type Out = u64;
+/// #     fn on_element(&mut self, value: u64, cx: &mut Context<'_, u64, u64>) -> Result<(), BoxError> {
+/// #         cx.emit(value);
+/// #         Ok(())
+/// #     }
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Job {
     plan: Arc<Plan>,

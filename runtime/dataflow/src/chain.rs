@@ -352,6 +352,18 @@ impl<T: Data> Output<T> {
 }
 
 /// Names a side output and the type of its records.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::OutputTag;
+///
+/// const BROKEN: OutputTag<String> = OutputTag::new("broken");
+///
+/// // In a process function `cx.emit_to(BROKEN, line)`, and behind it `stream.side_output(BROKEN)`.
+/// assert_eq!(BROKEN.name(), "broken");
+/// ```
 #[derive(Debug)]
 pub struct OutputTag<T> {
     name: &'static str,

@@ -14,83 +14,251 @@ fn refused(text: &str, want: Expect) {
 
 #[test]
 fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
-    refused("[checkpoints]\n\nintervall = \"1 s\"", expect!["unknown key `checkpoints.intervall` in line 3: did you mean `interval`?"]);
-    refused("paralelism = 2", expect!["unknown key `paralelism` in line 1: did you mean `parallelism`?"]);
-    refused("keygroups = 2", expect!["unknown key `keygroups` in line 1: did you mean `key_groups`?"]);
-    refused("[checkpoint]\ninterval = \"1 s\"", expect!["unknown key `checkpoint` in line 1: did you mean `checkpoints`?"]);
-    refused("[cluster]\nheartbeat-timeout = \"1 s\"", expect!["unknown key `cluster.heartbeat-timeout` in line 2: did you mean `heartbeat_timeout`?"]);
-    refused("restart.fixed_dealy = { attempts = 1 }", expect!["unknown key `restart.fixed_dealy` in line 1: did you mean `fixed_delay`?"]);
-    refused("[restart.fixed_delay]\nattempts = 1\ndelays = \"1 s\"", expect!["unknown key `restart.fixed_delay.delays` in line 3: did you mean `delay`?"]);
+    refused(
+        "[checkpoints]\n\nintervall = \"1 s\"",
+        expect!["unknown key `checkpoints.intervall` in line 3: did you mean `interval`?"],
+    );
+    refused(
+        "paralelism = 2",
+        expect!["unknown key `paralelism` in line 1: did you mean `parallelism`?"],
+    );
+    refused(
+        "keygroups = 2",
+        expect!["unknown key `keygroups` in line 1: did you mean `key_groups`?"],
+    );
+    refused(
+        "[checkpoint]\ninterval = \"1 s\"",
+        expect!["unknown key `checkpoint` in line 1: did you mean `checkpoints`?"],
+    );
+    refused(
+        "[cluster]\nheartbeat-timeout = \"1 s\"",
+        expect![
+            "unknown key `cluster.heartbeat-timeout` in line 2: did you mean `heartbeat_timeout`?"
+        ],
+    );
+    refused(
+        "restart.fixed_dealy = { attempts = 1 }",
+        expect!["unknown key `restart.fixed_dealy` in line 1: did you mean `fixed_delay`?"],
+    );
+    refused(
+        "[restart.fixed_delay]\nattempts = 1\ndelays = \"1 s\"",
+        expect!["unknown key `restart.fixed_delay.delays` in line 3: did you mean `delay`?"],
+    );
 }
 
 #[test]
 fn a_key_in_the_wrong_table_is_shown_the_right_one() {
-    refused("interval = \"1 s\"", expect!["unknown key `interval` in line 1: did you mean `checkpoints.interval`?"]);
-    refused("[checkpoints]\ninterval = \"1 s\"\nparallelism = 2", expect!["unknown key `checkpoints.parallelism` in line 3: did you mean `parallelism`, outside of all tables?"]);
-    refused("restart.attempts = 3", expect!["unknown key `restart.attempts` in line 1: did you mean `restart.fixed_delay.attempts`?"]);
+    refused(
+        "interval = \"1 s\"",
+        expect!["unknown key `interval` in line 1: did you mean `checkpoints.interval`?"],
+    );
+    refused(
+        "[checkpoints]\ninterval = \"1 s\"\nparallelism = 2",
+        expect![
+            "unknown key `checkpoints.parallelism` in line 3: did you mean `parallelism`, outside of all tables?"
+        ],
+    );
+    refused(
+        "restart.attempts = 3",
+        expect![
+            "unknown key `restart.attempts` in line 1: did you mean `restart.fixed_delay.attempts`?"
+        ],
+    );
 }
 
 #[test]
 fn a_key_like_no_other_is_shown_all_of_them() {
-    refused("colour = 2", expect!["unknown key `colour` in line 1; there are `parallelism`, `key_groups`, `batch_size`, `chain_exchanges`, `storage`, `restart`, `checkpoints`, `cluster`"]);
-    refused("[cluster]\ncolour = 2", expect!["unknown key `cluster.colour` in line 2; there are `heartbeat_interval`, `heartbeat_timeout`, `deployment_timeout`"]);
+    refused(
+        "colour = 2",
+        expect![
+            "unknown key `colour` in line 1; there are `parallelism`, `key_groups`, `batch_size`, `chain_exchanges`, `storage`, `restart`, `checkpoints`, `cluster`"
+        ],
+    );
+    refused(
+        "[cluster]\ncolour = 2",
+        expect![
+            "unknown key `cluster.colour` in line 2; there are `heartbeat_interval`, `heartbeat_timeout`, `deployment_timeout`"
+        ],
+    );
 }
 
 #[test]
 fn a_value_of_the_wrong_type_is_named_with_its_line() {
-    refused("# two\nparallelism = \"two\"", expect![[r#"`parallelism` in line 2 is the text "two", and must be a whole number from 1 to 65535"#]]);
-    refused("parallelism = 2.5", expect!["`parallelism` in line 1 is the number 2.5, and must be a whole number from 1 to 65535"]);
-    refused("key_groups = true", expect!["`key_groups` in line 1 is true, and must be a whole number from 1 to 32768"]);
-    refused("batch_size = [1]", expect!["`batch_size` in line 1 is a list, and must be a whole number from 1 to 65536"]);
-    refused("chain_exchanges = \"yes\"", expect![[r#"`chain_exchanges` in line 1 is the text "yes", and must be true or false"#]]);
-    refused("storage = 1979-05-27", expect!["`storage` in line 1 is a date or a time, and must be a directory"]);
-    refused("checkpoints = \"10 s\"", expect![[r#"`checkpoints` in line 1 is the text "10 s", and must be a table"#]]);
-    refused("checkpoints.interval = 10", expect![[r#"`checkpoints.interval` in line 1 is the number 10, and must be a duration like "10 s" or "500 ms""#]]);
-    refused("checkpoints = { interval = \"1 s\", local_copies = 1 }", expect![[r#"`checkpoints.local_copies` in line 1 is the number 1, and must be "none" or "newest""#]]);
-    refused("restart = 3", expect![[r#"`restart` in line 1 is the number 3, and must be "none" or a table with `fixed_delay`"#]]);
-    refused("restart.fixed_delay = \"3 times\"", expect![[r#"`restart.fixed_delay` in line 1 is the text "3 times", and must be a table with `attempts` and `delay`"#]]);
-    refused("cluster = {}\n[storage]", expect!["`storage` in line 2 is a table, and must be a directory"]);
+    refused(
+        "# two\nparallelism = \"two\"",
+        expect![[
+            r#"`parallelism` in line 2 is the text "two", and must be a whole number from 1 to 65535"#
+        ]],
+    );
+    refused(
+        "parallelism = 2.5",
+        expect![
+            "`parallelism` in line 1 is the number 2.5, and must be a whole number from 1 to 65535"
+        ],
+    );
+    refused(
+        "key_groups = true",
+        expect!["`key_groups` in line 1 is true, and must be a whole number from 1 to 32768"],
+    );
+    refused(
+        "batch_size = [1]",
+        expect!["`batch_size` in line 1 is a list, and must be a whole number from 1 to 65536"],
+    );
+    refused(
+        "chain_exchanges = \"yes\"",
+        expect![[r#"`chain_exchanges` in line 1 is the text "yes", and must be true or false"#]],
+    );
+    refused(
+        "storage = 1979-05-27",
+        expect!["`storage` in line 1 is a date or a time, and must be a directory"],
+    );
+    refused(
+        "checkpoints = \"10 s\"",
+        expect![[r#"`checkpoints` in line 1 is the text "10 s", and must be a table"#]],
+    );
+    refused(
+        "checkpoints.interval = 10",
+        expect![[
+            r#"`checkpoints.interval` in line 1 is the number 10, and must be a duration like "10 s" or "500 ms""#
+        ]],
+    );
+    refused(
+        "checkpoints = { interval = \"1 s\", local_copies = 1 }",
+        expect![[
+            r#"`checkpoints.local_copies` in line 1 is the number 1, and must be "none" or "newest""#
+        ]],
+    );
+    refused(
+        "restart = 3",
+        expect![[
+            r#"`restart` in line 1 is the number 3, and must be "none" or a table with `fixed_delay`"#
+        ]],
+    );
+    refused(
+        "restart.fixed_delay = \"3 times\"",
+        expect![[
+            r#"`restart.fixed_delay` in line 1 is the text "3 times", and must be a table with `attempts` and `delay`"#
+        ]],
+    );
+    refused(
+        "cluster = {}\n[storage]",
+        expect!["`storage` in line 2 is a table, and must be a directory"],
+    );
 }
 
 #[test]
 fn a_value_outside_of_its_bounds_is_refused() {
-    refused("parallelism = 0", expect!["`parallelism` in line 1 is the number 0, and must be a whole number from 1 to 65535"]);
-    refused("parallelism = 70_000", expect!["`parallelism` in line 1 is the number 70_000, and must be a whole number from 1 to 65535"]);
-    refused("parallelism = -1", expect!["`parallelism` in line 1 is the number -1, and must be a whole number from 1 to 65535"]);
-    refused("key_groups = 32_769", expect!["`key_groups` in line 1 is the number 32_769, and must be a whole number from 1 to 32768"]);
-    refused("batch_size = 65537", expect!["`batch_size` in line 1 is the number 65537, and must be a whole number from 1 to 65536"]);
-    refused("[checkpoints]\ninterval = \"1 s\"\nretain = 0", expect!["`checkpoints.retain` in line 3 is the number 0, and must be a whole number from 1 to 4294967295"]);
+    refused(
+        "parallelism = 0",
+        expect![
+            "`parallelism` in line 1 is the number 0, and must be a whole number from 1 to 65535"
+        ],
+    );
+    refused(
+        "parallelism = 70_000",
+        expect![
+            "`parallelism` in line 1 is the number 70_000, and must be a whole number from 1 to 65535"
+        ],
+    );
+    refused(
+        "parallelism = -1",
+        expect![
+            "`parallelism` in line 1 is the number -1, and must be a whole number from 1 to 65535"
+        ],
+    );
+    refused(
+        "key_groups = 32_769",
+        expect![
+            "`key_groups` in line 1 is the number 32_769, and must be a whole number from 1 to 32768"
+        ],
+    );
+    refused(
+        "batch_size = 65537",
+        expect![
+            "`batch_size` in line 1 is the number 65537, and must be a whole number from 1 to 65536"
+        ],
+    );
+    refused(
+        "[checkpoints]\ninterval = \"1 s\"\nretain = 0",
+        expect![
+            "`checkpoints.retain` in line 3 is the number 0, and must be a whole number from 1 to 4294967295"
+        ],
+    );
     refused(
         "[checkpoints]\ninterval = \"1 s\"\ntolerable_failures = 5_000_000_000",
-        expect!["`checkpoints.tolerable_failures` in line 3 is the number 5_000_000_000, and must be a whole number from 0 to 4294967295"],
+        expect![
+            "`checkpoints.tolerable_failures` in line 3 is the number 5_000_000_000, and must be a whole number from 0 to 4294967295"
+        ],
     );
 }
 
 #[test]
 fn a_choice_that_there_is_not_is_refused() {
-    refused("restart = \"always\"", expect![[r#"`restart` in line 1 is the text "always", and must be "none" or a table with `fixed_delay`"#]]);
-    refused("[checkpoints]\ninterval = \"1 s\"\nlocal_copies = \"all\"", expect![[r#"`checkpoints.local_copies` in line 3 is the text "all", and must be "none" or "newest""#]]);
+    refused(
+        "restart = \"always\"",
+        expect![[
+            r#"`restart` in line 1 is the text "always", and must be "none" or a table with `fixed_delay`"#
+        ]],
+    );
+    refused(
+        "[checkpoints]\ninterval = \"1 s\"\nlocal_copies = \"all\"",
+        expect![[
+            r#"`checkpoints.local_copies` in line 3 is the text "all", and must be "none" or "newest""#
+        ]],
+    );
 }
 
 #[test]
 fn a_duration_says_its_unit() {
-    refused("checkpoints.interval = \"10\"", expect![[r#"`checkpoints.interval` in line 1 is the text "10", which has no unit, and must be a duration like "10 s" or "500 ms""#]]);
-    refused("checkpoints.interval = \"soon\"", expect![[r#"`checkpoints.interval` in line 1 is the text "soon", which begins with no whole number, and must be a duration like "10 s" or "500 ms""#]]);
-    refused("checkpoints.interval = \"10 seconds\"", expect![[r#"`checkpoints.interval` in line 1 is the text "10 seconds", whose unit is none of `ns`, `us`, `ms`, `s`, `min`, `h`, `d`, and must be a duration like "10 s" or "500 ms""#]]);
-    refused("cluster.heartbeat_timeout = \"9999999999999 d\"", expect![[r#"`cluster.heartbeat_timeout` in line 1 is the text "9999999999999 d", which is longer than 584 years, and must be a duration like "10 s" or "500 ms""#]]);
+    refused(
+        "checkpoints.interval = \"10\"",
+        expect![[
+            r#"`checkpoints.interval` in line 1 is the text "10", which has no unit, and must be a duration like "10 s" or "500 ms""#
+        ]],
+    );
+    refused(
+        "checkpoints.interval = \"soon\"",
+        expect![[
+            r#"`checkpoints.interval` in line 1 is the text "soon", which begins with no whole number, and must be a duration like "10 s" or "500 ms""#
+        ]],
+    );
+    refused(
+        "checkpoints.interval = \"10 seconds\"",
+        expect![[
+            r#"`checkpoints.interval` in line 1 is the text "10 seconds", whose unit is none of `ns`, `us`, `ms`, `s`, `min`, `h`, `d`, and must be a duration like "10 s" or "500 ms""#
+        ]],
+    );
+    refused(
+        "cluster.heartbeat_timeout = \"9999999999999 d\"",
+        expect![[
+            r#"`cluster.heartbeat_timeout` in line 1 is the text "9999999999999 d", which is longer than 584 years, and must be a duration like "10 s" or "500 ms""#
+        ]],
+    );
 }
 
 #[test]
 fn what_is_needed_must_be_there() {
-    refused("\n[checkpoints]\ntimeout = \"1 s\"", expect!["`checkpoints` in line 2 lacks `interval`"]);
+    refused(
+        "\n[checkpoints]\ntimeout = \"1 s\"",
+        expect!["`checkpoints` in line 2 lacks `interval`"],
+    );
     refused("[restart]", expect!["`restart` in line 1 lacks `fixed_delay`"]);
-    refused("[restart.fixed_delay]\nattempts = 3", expect!["`restart.fixed_delay` in line 1 lacks `delay`"]);
-    refused("[restart.fixed_delay]\ndelay = \"1 s\"", expect!["`restart.fixed_delay` in line 1 lacks `attempts`"]);
+    refused(
+        "[restart.fixed_delay]\nattempts = 3",
+        expect!["`restart.fixed_delay` in line 1 lacks `delay`"],
+    );
+    refused(
+        "[restart.fixed_delay]\ndelay = \"1 s\"",
+        expect!["`restart.fixed_delay` in line 1 lacks `attempts`"],
+    );
 }
 
 #[test]
 fn what_is_no_toml_is_refused_with_its_line() {
-    refused("parallelism = 2\nkey_groups 3", expect!["line 2 is no TOML: key with no value, expected `=`"]);
+    refused(
+        "parallelism = 2\nkey_groups 3",
+        expect!["line 2 is no TOML: key with no value, expected `=`"],
+    );
     refused("parallelism = 2\nparallelism = 3", expect!["line 2 is no TOML: duplicate key"]);
     refused("storage = \"", expect![[r#"line 1 is no TOML: invalid basic string, expected `"`"#]]);
 }
@@ -167,7 +335,8 @@ fn what_is_written_is_what_is_read() {
         heartbeat_interval = "2 s"
         heartbeat_timeout = "1 h"
         deployment_timeout = "1 d"
-    "#]].assert_eq(&written);
+    "#]]
+    .assert_eq(&written);
     assert_eq!(options(&written).unwrap(), unusual());
 
     let usual = Options::default().resolved().to_toml();
