@@ -27,7 +27,7 @@ impl Explanation {
     /// # }
     /// ```
     pub fn to_dot(&self) -> String {
-        let mut dot = format!("digraph {} {{\n", dot_text(&[self.job.clone()]));
+        let mut dot = format!("digraph {} {{\n", dot_text(std::slice::from_ref(&self.job)));
         dot.push_str("  rankdir=LR;\n  node [shape=box];\n");
         for (index, chain) in self.vertices.iter().enumerate() {
             let title = dot_text(&[self.title(index, chain)]);

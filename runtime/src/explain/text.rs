@@ -161,10 +161,10 @@ pub(super) fn exchange_name(exchange: Exchange) -> &'static str {
 fn fmt_path(f: &mut Formatter<'_>, path: &PathGuarantee) -> Result {
     let guarantee = path.guarantee();
     write!(f, "from {:?} to {:?}: {guarantee}", path.source(), path.sink())?;
-    match guarantee {
-        Guarantee::ExactlyOnce => writeln!(f)?,
-        _ => writeln!(f, ", because of the {}", path.weakest().name)?,
+    if guarantee < Guarantee::ExactlyOnce {
+        write!(f, ", because of the {}", path.weakest().name)?;
     }
+    writeln!(f)?;
     for component in path.components() {
         let Component { name, guarantee, reason } = component;
         writeln!(f, "  {name:6}  {guarantee:13}  {reason}")?;

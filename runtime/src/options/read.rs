@@ -127,10 +127,9 @@ fn local_copies(entry: &Entry<'_>) -> Result<LocalCopies, Mistake> {
 
 fn restart(entry: &Entry<'_>) -> Result<RestartStrategy, Mistake> {
     const CHOICES: &str = "\"none\" or a table with `fixed_delay`";
-    match entry.value.get_ref() {
-        DeValue::String(text) if text.as_ref() == "none" => return Ok(RestartStrategy::None),
-        DeValue::Table(_) => {}
-        _ => return Err(entry.expected(CHOICES)),
+    let value = entry.value.get_ref();
+    if value.as_str() == Some("none") {
+        return Ok(RestartStrategy::None);
     }
     let mut found = None;
     for strategy in entry.entries(CHOICES)? {
@@ -197,10 +196,8 @@ impl<'a> Entry<'a> {
 
     /// Returns the entries of the table that is the value.
     fn entries(&self, expected: &str) -> Result<Vec<Self>, Mistake> {
-        match self.value.get_ref() {
-            DeValue::Table(table) => Ok(Self::all(self.text, &self.name(), table)),
-            _ => Err(self.expected(expected)),
-        }
+        let table = self.value.get_ref().as_table().ok_or_else(|| self.expected(expected))?;
+        Ok(Self::all(self.text, &self.name(), table))
     }
 
     fn name(&self) -> String {
@@ -212,29 +209,20 @@ impl<'a> Entry<'a> {
     }
 
     fn number<N: TryFrom<u64>>(&self, min: u64, max: u64) -> Result<N, Mistake> {
-        let number = match self.value.get_ref() {
-            DeValue::Integer(integer) => {
-                u64::from_str_radix(integer.as_str(), integer.radix()).ok()
-            }
-            _ => None,
-        };
+        let integer = self.value.get_ref().as_integer();
+        let number =
+            integer.and_then(|integer| u64::from_str_radix(integer.as_str(), integer.radix()).ok());
         let number = number.filter(|number| min <= *number && *number <= max);
         let number = number.and_then(|number| N::try_from(number).ok());
         number.ok_or_else(|| self.expected(&format!("a whole number from {min} to {max}")))
     }
 
     fn truth(&self) -> Result<bool, Mistake> {
-        match self.value.get_ref() {
-            DeValue::Boolean(truth) => Ok(*truth),
-            _ => Err(self.expected("true or false")),
-        }
+        self.value.get_ref().as_bool().ok_or_else(|| self.expected("true or false"))
     }
 
     fn text(&self, expected: &str) -> Result<&str, Mistake> {
-        match self.value.get_ref() {
-            DeValue::String(text) => Ok(text),
-            _ => Err(self.expected(expected)),
-        }
+        self.value.get_ref().as_str().ok_or_else(|| self.expected(expected))
     }
 
     fn duration(&self) -> Result<Duration, Mistake> {
