@@ -71,7 +71,7 @@ fn a_key_like_no_other_is_shown_all_of_them() {
     refused(
         "colour = 2",
         expect![
-            "unknown key `colour` in line 1; there are `parallelism`, `key_groups`, `batch_size`, `chain_exchanges`, `storage`, `restart`, `checkpoints`, `cluster`"
+            "unknown key `colour` in line 1; there are `parallelism`, `key_groups`, `batch_size`, `chain_exchanges`, `ended_inputs`, `storage`, `restart`, `checkpoints`, `cluster`"
         ],
     );
     refused(
@@ -195,6 +195,12 @@ fn a_value_outside_of_its_bounds_is_refused() {
 #[test]
 fn a_choice_that_there_is_not_is_refused() {
     refused(
+        "ended_inputs = \"wait\"",
+        expect![[
+            r#"`ended_inputs` in line 1 is the text "wait", and must be "leave_out" or "push_on""#
+        ]],
+    );
+    refused(
         "restart = \"always\"",
         expect![[
             r#"`restart` in line 1 is the text "always", and must be "none" or a table with `fixed_delay`"#
@@ -291,6 +297,7 @@ fn unusual() -> Options {
         key_groups: Some(64),
         batch_size: Some(7),
         chain_exchanges: Some(false),
+        ended_inputs: Some(EndedInputs::PushOn),
         checkpoints: Some(CheckpointConfig {
             interval: Duration::from_millis(1_500),
             timeout: Duration::from_secs(90),
@@ -317,6 +324,7 @@ fn what_is_written_is_what_is_read() {
         key_groups = 64
         batch_size = 7
         chain_exchanges = false
+        ended_inputs = "push_on"
         storage = "a \"b\" \\ \u0001 é"
 
         [restart.fixed_delay]
