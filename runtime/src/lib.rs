@@ -99,6 +99,11 @@ pub use windows::{DynamicSession, Global, Session, Sliding, Tumbling};
 #[doc = include_str!("../../docs/configuration.md")]
 struct ConfigurationPage;
 
+/// The example of the page on guarantees, compiled and run with everything else.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guarantees.md")]
+struct GuaranteesPage;
+
 /// The examples of the page on time, compiled and run with everything else.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/time.md")]
