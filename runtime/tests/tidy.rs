@@ -323,10 +323,7 @@ fn declares(line: &str, name: &str) -> bool {
             .and_then(|rest| rest.strip_prefix(name))
     });
     let made = line.strip_prefix("    ").and_then(|rest| rest.strip_prefix(name));
-    declared.is_some_and(is_whole)
-        || made.is_some_and(|rest| {
-            rest.starts_with('<') && (rest.ends_with('>') || rest.contains("> of "))
-        })
+    declared.is_some_and(is_whole) || made.is_some_and(|rest| rest.starts_with([',', '<']))
 }
 
 /// Returns whether there is a block in the documentation that is compiled and is to succeed.

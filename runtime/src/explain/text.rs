@@ -135,10 +135,9 @@ pub(super) fn facts(part: &Part) -> Vec<String> {
     if !uid.is_empty() && uid != name {
         facts.push(format!("uid {uid:?}"));
     }
-    match role.keeps() {
-        "" if uid.is_empty() => {}
-        "" => facts.push("keeps state".to_owned()),
-        keeps => facts.push(format!("keeps {keeps}")),
+    // What is not named is not kept: it could not be found again.
+    if !uid.is_empty() && !role.keeps().is_empty() {
+        facts.push(format!("keeps {}", role.keeps()));
     }
     match role {
         Role::Source { is_replayable: true } => facts.push("can be read again".to_owned()),

@@ -171,6 +171,8 @@ impl<P: ProcessFunction> Operator for RecordProcessOperator<P> {
     type In = P::In;
     type Out = P::Out;
 
+    const KEEPS: &'static str = "lists";
+
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.watermark = cx.watermark;
         let (lists, place) = restore(&self.uid, self.parallelism, cx);
