@@ -24,6 +24,20 @@ use crate::{Error, Job};
 /// [`Environment::execute`](crate::Environment::execute) does this and starts a worker, in one
 /// process; this function is for clusters of several, real or simulated.
 ///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Environment, Error, coordinator, platform::Machine};
+///
+/// /// Coordinates the job on a machine, real or simulated.
+/// async fn coordinate(machine: Machine) -> Result<(), Error> {
+///     let env = Environment::new();
+///     env.from_vec("numbers", vec![1, 2, 3]).print();
+///     let job = env.build("numbers")?;
+///     coordinator(machine, &job, 7_100).await
+/// }
+/// ```
+///
 /// # Errors
 ///
 /// When the port cannot be used, the log of the job cannot be read, or the job failed.
@@ -40,6 +54,24 @@ pub async fn coordinator(machine: Machine, job: &Job, port: u16) -> Result<(), E
 /// As [`coordinator`], and once `stop` completes, stops the job with a last checkpoint, so that
 /// everything it has processed is committed. When that takes longer than the time that `stop` yields,
 /// or fails, the job stops at its newest completed checkpoint. Returns how the job ended.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Error, Job, JobStatus, coordinator_until, platform::Machine};
+/// use std::time::Duration;
+///
+/// /// Stops the job after an hour, and gives it ten seconds for its last checkpoint.
+/// async fn for_an_hour(machine: Machine, job: &Job) -> Result<JobStatus, Error> {
+///     let clock = machine.clone();
+///     let hour = async move {
+///         let end = clock.clock().now() + Duration::from_secs(3_600);
+///         clock.clock().sleep_until(end).await;
+///         Duration::from_secs(10)
+///     };
+///     coordinator_until(machine, job, 7_100, hour).await
+/// }
+/// ```
 ///
 /// # Errors
 ///
@@ -72,6 +104,17 @@ pub async fn coordinator_until(
 /// Works for `job` on this node: registers with a coordinator and runs the subtasks it is given. When
 /// the coordinator is lost, `coordinators` are tried in turn. Ends when one of them says that the job
 /// is over.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Error, Job, platform::{Address, Machine}, worker};
+///
+/// /// Works with four slots for the coordinator at this address.
+/// async fn work(machine: Machine, job: &Job) -> Result<(), Error> {
+///     worker(machine, job, &[Address("10.0.0.1:7100".to_owned())], 4).await
+/// }
+/// ```
 ///
 /// # Errors
 ///
@@ -180,6 +223,23 @@ fn words(error: &dyn std::error::Error) -> String {
 
 /// A job that runs on threads of this process. Dropping the handle stops the job where it is; it
 /// goes on from its last completed checkpoint when it is started again.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Environment, JobStatus};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new();
+/// let numbers = env.from_vec("numbers", vec![1, 2, 3]).collect("numbers-seen");
+/// let job = env.execute("numbers").await?;
+/// assert_ne!(job.status(), JobStatus::Cancelled);
+/// job.wait().await?;
+/// assert_eq!(numbers.values(), [1, 2, 3]);
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "JobClient")]
 pub struct JobHandle {
     status: watch::Receiver<JobStatus>,

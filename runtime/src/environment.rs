@@ -1,31 +1,48 @@
 //! Where a job begins: its options and its sources.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use floodmark_dataflow::{EndedInputs, Head, Source, SourceHead};
 use floodmark_model::{CheckpointConfig, ClusterConfig, KEY_GROUP_COUNT_MAX, RestartStrategy};
 use floodmark_state::Data;
 
 use crate::{
-    Error, Job, JobHandle, Process, Stream, VecSource,
+    Error, Explanation, Job, JobHandle, Process, Stream, VecSource,
     cluster::execute,
     job::JobOptions,
+    options::{Options, Resolved},
     path::object_key,
-    plan::{Assembly, Draft, Identity, Node, NodeId, Shape, SourceBlueprint},
+    plan::{Assembly, Draft, Identity, Node, NodeId, Role, Shape, SourceBlueprint},
     process::run,
 };
 
 /// The options of a job, and the place where its streams begin.
 ///
 /// Nothing runs before [`Environment::execute`].
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::Environment;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new().parallelism(1);
+/// let squares = env.from_vec("numbers", vec![1, 2, 3]).map(|n| n * n).collect("squares");
+/// env.execute("squares").await?.wait().await?;
+/// assert_eq!(squares.values(), [1, 4, 9]);
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "StreamExecutionEnvironment")]
 pub struct Environment {
-    options: JobOptions,
-    parallelism: u16,
-    key_group_count: u16,
-    batch_size: usize,
-    chains_exchanges: bool,
-    ended_inputs: EndedInputs,
+    /// What the code sets.
+    code: Options,
+    /// What a file says.
+    file: Options,
     draft: SharedDraft,
 }
 
@@ -64,49 +81,121 @@ impl Environment {
     /// # let _ = env;
     /// ```
     pub fn new() -> Self {
-        Self {
-            options: JobOptions {
-                checkpoints: None,
-                restart: RestartStrategy::None,
-                cluster: ClusterConfig::default(),
-                storage: "checkpoints".to_owned(),
-            },
-            parallelism: 1,
-            key_group_count: 128,
-            batch_size: 512,
-            chains_exchanges: true,
-            ended_inputs: EndedInputs::default(),
-            draft: SharedDraft::default(),
-        }
+        let (code, file, draft) = Default::default();
+        Self { code, file, draft }
+    }
+
+    /// Creates an environment with the options that `text` sets, in TOML. They have the names of the
+    /// methods that set them in code, and code wins: see the page on configuration.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use floodmark::Environment;
+    ///
+    /// # fn main() -> Result<(), floodmark::Error> {
+    /// let env = Environment::from_toml(
+    ///     r#"
+    ///     parallelism = 4
+    ///
+    ///     [checkpoints]
+    ///     interval = "10 s"
+    ///     "#,
+    /// )?;
+    /// assert!(env.to_toml().contains("parallelism = 4"));
+    /// assert!(env.parallelism(2).to_toml().contains("parallelism = 2"));
+    ///
+    /// let refused = Environment::from_toml("paralelism = 4").err().expect("it is misspelt");
+    /// assert_eq!(
+    ///     refused.to_string(),
+    ///     "unknown key `paralelism` in line 1: did you mean `parallelism`?"
+    /// );
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Options`], when the text is no TOML, or something in it is no option.
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        Self::new().options_from_toml(text)
+    }
+
+    /// As [`Environment::from_toml`], with the text in the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OptionsFile`] when the file cannot be read, and as [`Environment::from_toml`].
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::new().options_from_file(path)
+    }
+
+    /// Sets the options that `text` sets, in TOML, unless the code sets them, before or after this. What
+    /// earlier texts and files set, and this one does not, stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`Environment::from_toml`].
+    pub fn options_from_toml(self, text: &str) -> Result<Self, Error> {
+        let file = Options::from_toml(text)?.or(self.file);
+        Ok(Self { file, ..self })
+    }
+
+    /// As [`Environment::options_from_toml`], with the text in the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Environment::from_file`].
+    pub fn options_from_file(self, path: impl AsRef<Path>) -> Result<Self, Error> {
+        let file = Options::from_file(path.as_ref())?.or(self.file);
+        Ok(Self { file, ..self })
+    }
+
+    /// Returns all options in TOML, with what counts for each: what the code sets, else what a file
+    /// says, else what is so if nobody says otherwise.
+    pub fn to_toml(&self) -> String {
+        self.resolved().to_toml()
+    }
+
+    pub(crate) fn resolved_for(&self, process: &Process) -> Resolved {
+        self.code.clone().or(process.options.clone()).or(self.file.clone()).resolved()
+    }
+
+    pub(crate) fn resolved(&self) -> Resolved {
+        self.code.clone().or(self.file.clone()).resolved()
     }
 
     /// Sets the subtasks per operator. At most the number of key groups.
     #[must_use]
-    pub fn parallelism(self, parallelism: u16) -> Self {
-        Self { parallelism, ..self }
+    pub fn parallelism(mut self, parallelism: u16) -> Self {
+        self.code.parallelism = Some(parallelism);
+        self
     }
 
     /// Sets the number of key groups: the largest parallelism the job can ever have. It cannot
     /// change during a job's life. At most 32 768; more of them cost a little in every snapshot.
     #[must_use]
     #[doc(alias = "max_parallelism")]
-    pub fn key_groups(self, key_group_count: u16) -> Self {
-        Self { key_group_count, ..self }
+    pub fn key_groups(mut self, key_group_count: u16) -> Self {
+        self.code.key_groups = Some(key_group_count);
+        self
     }
 
     /// Sets the most records that travel together. More cost less each; fewer arrive sooner, though
     /// a subtask without further input never waits for a batch to fill. 1 to 65 536.
     #[must_use]
-    pub fn batch_size(self, batch_size: usize) -> Self {
-        Self { batch_size, ..self }
+    pub fn batch_size(mut self, batch_size: usize) -> Self {
+        self.code.batch_size = Some(batch_size);
+        self
     }
 
     /// Sets whether an exchange between two operators of one subtask each is left out, so that both
     /// run as one, in one task. That is so unless it is turned off; then the two can run at the same
     /// time, at the price of handing over every batch.
     #[must_use]
-    pub fn chain_exchanges(self, chains_exchanges: bool) -> Self {
-        Self { chains_exchanges, ..self }
+    pub fn chain_exchanges(mut self, chains_exchanges: bool) -> Self {
+        self.code.chain_exchanges = Some(chains_exchanges);
+        self
     }
 
     /// Sets what an input that has ended means for event time while the others are idle. Unless it is
@@ -122,21 +211,22 @@ impl Environment {
     /// # let _ = env;
     /// ```
     #[must_use]
-    pub fn ended_inputs(self, ended_inputs: EndedInputs) -> Self {
-        Self { ended_inputs, ..self }
+    pub fn ended_inputs(mut self, ended_inputs: EndedInputs) -> Self {
+        self.code.ended_inputs = Some(ended_inputs);
+        self
     }
 
     /// Turns checkpoints on.
     #[must_use]
     pub fn checkpoints(mut self, checkpoints: CheckpointConfig) -> Self {
-        self.options.checkpoints = Some(checkpoints);
+        self.code.checkpoints = Some(checkpoints);
         self
     }
 
     /// Sets what follows a failure.
     #[must_use]
     pub fn restart(mut self, restart: RestartStrategy) -> Self {
-        self.options.restart = restart;
+        self.code.restart = Some(restart);
         self
     }
 
@@ -145,14 +235,14 @@ impl Environment {
     /// The path may be relative or absolute, and must not contain `..`.
     #[must_use]
     pub fn storage(mut self, storage: &str) -> Self {
-        storage.clone_into(&mut self.options.storage);
+        self.code.storage = Some(storage.to_owned());
         self
     }
 
     /// Sets how the processes of the cluster watch each other.
     #[must_use]
     pub fn cluster(mut self, cluster: ClusterConfig) -> Self {
-        self.options.cluster = cluster;
+        self.code.cluster = Some(cluster);
         self
     }
 
@@ -168,6 +258,7 @@ impl Environment {
     /// # let _ = lines;
     /// ```
     pub fn source<S: Source>(&self, name: &str, source: S) -> Stream<S::Out> {
+        let role = Role::Source { is_replayable: source.is_replayable() };
         let build = move |node: NodeId, assembly: &mut Assembly<'_>| {
             let chain = crate::stream::fan_out::<S::Out>(node, assembly);
             let place = (assembly.subtask.index, assembly.layout().parallelism);
@@ -179,6 +270,7 @@ impl Environment {
         let node = self.draft.lock().add(Node {
             name: name.to_owned(),
             identity: Identity::Given(name.to_owned()),
+            role,
             inputs: Vec::new(),
             blueprint: Arc::new(SourceBlueprint { build }),
             parallelism: None,
@@ -198,29 +290,40 @@ impl Environment {
     ///
     /// When options contradict each other, or operators cannot be told apart.
     pub fn build(&self, name: &str) -> Result<Job, Error> {
-        let Self { parallelism, key_group_count, batch_size, .. } = *self;
-        check_bounds("parallelism", u64::from(parallelism), u64::from(u16::MAX))?;
-        let key_group_max = u64::from(KEY_GROUP_COUNT_MAX);
-        check_bounds("key_groups", u64::from(key_group_count), key_group_max)?;
-        check_bounds("batch_size", batch_size as u64, 65_536)?;
-        if key_group_count < parallelism {
-            return Err(Error::ParallelismTooHigh { parallelism, key_group_count });
-        }
-        self.options.cluster.check()?;
-        self.options.checkpoints.iter().try_for_each(CheckpointConfig::check)?;
-        check_job_name(name)?;
-        let options =
-            JobOptions { storage: object_key(&self.options.storage)?, ..self.options.clone() };
-        let plan = std::mem::take(&mut *self.draft.lock()).finish(Shape {
-            job: name.to_owned(),
-            parallelism,
-            key_group_count,
-            batch_size,
-            needs_uids: self.options.checkpoints.is_some(),
-            chains_exchanges: self.chains_exchanges,
-            ended_inputs: self.ended_inputs,
-        })?;
-        Ok(Job::new(plan, options))
+        self.finish(name, std::mem::take(&mut *self.draft.lock()))
+    }
+
+    /// Explains the job as it is now, without running anything: its operators, what they keep, and what
+    /// is promised if something fails. The environment and its streams stay as they are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use floodmark::{CheckpointConfig, Environment, Guarantee};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), floodmark::Error> {
+    /// let env = Environment::new().checkpoints(CheckpointConfig::every(Duration::from_secs(10)));
+    /// env.from_vec("numbers", vec![1, 2, 3]).map(|number| number * 2).print();
+    /// let explanation = env.explain("doubles")?;
+    /// println!("{explanation}");
+    /// assert_eq!(explanation.paths()[0].guarantee(), Guarantee::AtLeastOnce);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Environment::build`]. After a mistake in the streams themselves the environment is of no
+    /// further use.
+    #[doc(alias = "getExecutionPlan")]
+    pub fn explain(&self, name: &str) -> Result<Explanation, Error> {
+        let draft = self.draft.lock().copy();
+        Ok(self.finish(name, draft)?.explain())
+    }
+
+    fn finish(&self, name: &str, draft: Draft) -> Result<Job, Error> {
+        finish(name, draft, self.resolved())
     }
 
     /// Starts the job on threads of this process: one coordinator, and one worker with a slot for
@@ -276,8 +379,36 @@ impl Environment {
     /// When the job cannot be built, the port or a directory cannot be used, the job failed, or
     /// another coordinator rules it ([`Error::Fenced`]): then that one should be left alone.
     pub async fn run_as(&self, name: &str, process: &Process) -> Result<(), Error> {
-        run(&self.build(name)?, process).await
+        let draft = std::mem::take(&mut *self.draft.lock());
+        run(&finish(name, draft, self.resolved_for(process))?, process).await
     }
+}
+
+/// Makes a job of a draft and its options.
+fn finish(name: &str, draft: Draft, options: Resolved) -> Result<Job, Error> {
+    let Resolved { parallelism, key_group_count, batch_size, .. } = options;
+    check_bounds("parallelism", u64::from(parallelism), u64::from(u16::MAX))?;
+    let key_group_max = u64::from(KEY_GROUP_COUNT_MAX);
+    check_bounds("key_groups", u64::from(key_group_count), key_group_max)?;
+    check_bounds("batch_size", batch_size as u64, 65_536)?;
+    if key_group_count < parallelism {
+        return Err(Error::ParallelismTooHigh { parallelism, key_group_count });
+    }
+    options.cluster.check()?;
+    options.checkpoints.iter().try_for_each(CheckpointConfig::check)?;
+    check_job_name(name)?;
+    let storage = object_key(&options.storage)?;
+    let plan = draft.finish(Shape {
+        job: name.to_owned(),
+        parallelism,
+        key_group_count,
+        batch_size,
+        needs_uids: options.checkpoints.is_some(),
+        chains_exchanges: options.chains_exchanges,
+        ended_inputs: options.ended_inputs,
+    })?;
+    let Resolved { checkpoints, restart, cluster, .. } = options;
+    Ok(Job::new(plan, JobOptions { checkpoints, restart, cluster, storage }))
 }
 
 /// Refuses a name that the storage would refuse: a coordinator would ask it again for ever.

@@ -4,6 +4,17 @@ use floodmark_model::ConfigError;
 use thiserror::Error;
 
 /// A job that cannot be built or run.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Environment, Error};
+///
+/// let env = Environment::new().parallelism(200).key_groups(128);
+/// env.from_vec("numbers", vec![1, 2, 3]).print();
+/// let error = env.build("numbers").err().expect("there are too few key groups");
+/// assert!(matches!(error, Error::ParallelismTooHigh { parallelism: 200, .. }));
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -88,6 +99,24 @@ pub enum Error {
         /// The path.
         path: String,
     },
+    /// Options in a text or a file that cannot be understood.
+    #[error("{}{reason}", in_file(file))]
+    Options {
+        /// The file; empty if the text was not read from one.
+        file: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong there, and what could be there instead.
+        reason: String,
+    },
+    /// A file of options cannot be read.
+    #[error("reading the options in {file:?}: {source}")]
+    OptionsFile {
+        /// The file.
+        file: String,
+        /// The system's own words.
+        source: std::io::Error,
+    },
     /// The configuration contradicts itself.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -134,7 +163,25 @@ pub enum Error {
     Cluster(String),
 }
 
+fn in_file(file: &str) -> String {
+    if file.is_empty() { String::new() } else { format!("{file:?}: ") }
+}
+
 /// What to do about an [`enum@Error`].
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Environment, ErrorKind};
+///
+/// let error = Environment::new().build("empty").err().expect("the job has no source");
+/// match error.kind() {
+///     ErrorKind::Job => println!("change the job: {error}"),
+///     ErrorKind::Machine => println!("look at the machine: {error}"),
+///     ErrorKind::Failure => println!("remove the cause, and start it again: {error}"),
+/// }
+/// # assert_eq!(error.kind(), ErrorKind::Job);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// Change the job or its options; nothing was started.
@@ -161,10 +208,13 @@ impl Error {
             | Self::JobName { .. }
             | Self::ParentInPath { .. }
             | Self::NamelessPath { .. }
+            | Self::Options { .. }
             | Self::Config(_) => ErrorKind::Job,
-            Self::Host(_) | Self::Variable { .. } | Self::Storage { .. } | Self::Listen { .. } => {
-                ErrorKind::Machine
-            }
+            Self::Host(_)
+            | Self::Variable { .. }
+            | Self::OptionsFile { .. }
+            | Self::Storage { .. }
+            | Self::Listen { .. } => ErrorKind::Machine,
             Self::JobFailed { .. } | Self::Fenced(_) | Self::Cluster(_) => ErrorKind::Failure,
         }
     }

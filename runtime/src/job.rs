@@ -5,9 +5,36 @@ use std::sync::Arc;
 use floodmark_dataflow::{EndedInputs, Program};
 use floodmark_model::{CheckpointConfig, ClusterConfig, JobGraph, RestartStrategy};
 
-use crate::plan::Plan;
+use crate::{Explanation, plan::Plan};
 
 /// A job that can be run, any number of times, by any number of processes. Clones are cheap.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::Environment;
+///
+/// # fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new().parallelism(2);
+/// env.from_vec("numbers", vec![1, 2, 3]).key_by(|number| *number).process(Echo).collect("seen");
+/// let job = env.build("numbers")?;
+/// assert_eq!((job.graph().vertices.len(), job.slot_count()), (2, 2));
+/// assert_eq!(job.storage(), "checkpoints");
+/// # Ok(())
+/// # }
+/// # use floodmark::{BoxError, Context, KeyedProcess};
+/// # #[derive(Clone)]
+/// # struct Echo;
+/// # impl KeyedProcess for Echo {
+/// #     type Key = u64;
+/// #     type In = u64;
+/// #     type Out = u64;
+/// #     fn on_element(&mut self, value: u64, cx: &mut Context<'_, u64, u64>) -> Result<(), BoxError> {
+/// #         cx.emit(value);
+/// #         Ok(())
+/// #     }
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Job {
     plan: Arc<Plan>,
@@ -47,6 +74,12 @@ impl Job {
     pub fn slot_count(&self) -> u16 {
         let vertices = self.graph().vertices.iter();
         vertices.map(|vertex| vertex.parallelism).max().unwrap_or(1)
+    }
+
+    /// Explains the job, without running anything: its operators, what they keep, and what is promised
+    /// if something fails.
+    pub fn explain(&self) -> Explanation {
+        Explanation::new(&self.plan, &self.options)
     }
 
     pub(crate) fn program(&self) -> Arc<dyn Program> {

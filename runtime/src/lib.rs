@@ -40,7 +40,9 @@ mod cluster;
 mod connectors;
 mod environment;
 mod error;
+mod explain;
 mod job;
+mod options;
 mod path;
 mod plan;
 mod process;
@@ -54,10 +56,11 @@ pub use connectors::{
 };
 pub use environment::Environment;
 pub use error::{Error, ErrorKind};
+pub use explain::{Explanation, PathGuarantee};
 pub use floodmark_coordinator::JobStatus;
 pub use floodmark_dataflow::{
-    BoxError, EndedInputs, OutputTag, SinkContext, Source, SplitReader, TransactionId,
-    TwoPhaseCommit, Work,
+    BoxError, Delivery, EndedInputs, Guarantee, OutputTag, SinkContext, Source, SplitReader,
+    TransactionId, TwoPhaseCommit, Work,
     operators::{
         Aggregate, AggregatingRef, AggregatingState, Assigner, AsyncContext, AsyncOptions,
         AsyncRetryStrategy, AtEnd, BroadcastProcess, BroadcastRead, BroadcastWrite, CoProcess,
@@ -90,6 +93,36 @@ pub use stream::{
 };
 pub use windowed::WindowedStream;
 pub use windows::{DynamicSession, Global, Session, Sliding, Tumbling};
+
+/// The examples of the page on options, compiled and run with everything else.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/configuration.md")]
+struct ConfigurationPage;
+
+/// The example of the page on guarantees, compiled and run with everything else.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guarantees.md")]
+struct GuaranteesPage;
+
+/// The examples of the page on time, compiled and run with everything else.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/time.md")]
+struct TimePage;
+
+/// The examples of the page on state, compiled and run with everything else.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/state.md")]
+struct StatePage;
+
+/// The examples of the page on process functions, compiled and run with everything else.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/process-functions.md")]
+struct ProcessFunctionsPage;
+
+/// The examples of the page on joins, compiled and run with everything else.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/joins.md")]
+struct JoinsPage;
 
 /// The examples of the page on windows, compiled and run with everything else.
 #[cfg(doctest)]

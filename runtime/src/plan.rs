@@ -27,6 +27,10 @@ use floodmark_state::Data;
 
 use crate::Error;
 
+mod outline;
+
+pub(crate) use outline::{Part, PartInput, Role};
+
 /// A node's index in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct NodeId(usize);
@@ -52,9 +56,11 @@ pub(crate) enum Identity {
 }
 
 /// An operator, source or sink as the user wrote it.
+#[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) identity: Identity,
+    pub(crate) role: Role,
     pub(crate) inputs: Vec<NodeInput>,
     pub(crate) blueprint: Arc<dyn Blueprint>,
     /// Subtasks, where they differ from the job's parallelism.
@@ -84,6 +90,7 @@ impl SideOutput {
 }
 
 /// One origin of a node's input.
+#[derive(Clone, Copy)]
 pub(crate) struct NodeInput {
     pub(crate) from: Port,
     pub(crate) exchange: Exchange,
@@ -112,6 +119,11 @@ pub(crate) trait Blueprint: Send + Sync {
 
     /// Creates a channel that carries the node's input inside a process.
     fn local_channel(&self) -> (OutputEnd, InputEnd);
+
+    /// Returns whether the origin at this index belongs to the second of two inputs.
+    fn is_second(&self, _input: usize) -> bool {
+        false
+    }
 }
 
 /// Makes a partitioner for one input of a node.
@@ -200,9 +212,8 @@ where
         assembly: &mut Assembly<'_>,
     ) -> Box<dyn Head> {
         let route = |edge: EdgeId| &assembly.plan.routes[edge.0 as usize];
-        let input_of = |(channel, _): &(ChannelId, _)| {
-            usize::from(self.first.len() <= route(channel.edge).input)
-        };
+        let input_of =
+            |(channel, _): &(ChannelId, _)| usize::from(self.is_second(route(channel.edge).input));
         let input_of = inputs.iter().map(input_of).collect();
         let chain = (self.build)(node, assembly);
         let head = GateHead::new(&assembly.machine, assembly.attempt, inputs, chain);
@@ -211,6 +222,10 @@ where
 
     fn local_channel(&self) -> (OutputEnd, InputEnd) {
         local_channel::<Sided<A, B>>()
+    }
+
+    fn is_second(&self, input: usize) -> bool {
+        self.first.len() <= input
     }
 }
 
@@ -305,6 +320,15 @@ impl Draft {
 
     pub(crate) fn report(&mut self, mistake: Error) {
         self.mistake.get_or_insert(mistake);
+    }
+
+    /// Returns a draft with the same nodes; this one can be finished later. If there is a mistake, it
+    /// moves, and everything else with it: neither draft makes a plan then.
+    pub(crate) fn copy(&mut self) -> Self {
+        match self.mistake {
+            Some(_) => std::mem::take(self),
+            None => Self { nodes: self.nodes.clone(), mistake: None },
+        }
     }
 
     /// Fixes the plan.

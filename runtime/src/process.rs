@@ -15,7 +15,7 @@ use floodmark_host::{HostOptions, Secret, machine};
 use floodmark_platform::Address;
 
 pub(crate) use self::run::run;
-use crate::Error;
+use crate::{Error, options::Options};
 
 /// The port of coordinators, unless another is given.
 const COORDINATOR_PORT: u16 = 7100;
@@ -48,6 +48,7 @@ pub struct Process {
     disk: Option<PathBuf>,
     secret: Option<Secret>,
     pub(crate) stop_within: Duration,
+    pub(crate) options: Options,
 }
 
 /// What a process does for its job.
@@ -97,6 +98,7 @@ impl Process {
             disk: None,
             secret: None,
             stop_within: STOP_WITHIN,
+            options: Options::default(),
         }
     }
 
@@ -152,6 +154,19 @@ impl Process {
         Self { stop_within: time, ..self }
     }
 
+    /// Sets options of the job from a file in TOML, unless its code sets them. They count for
+    /// [`Environment::run_as`](crate::Environment::run_as), and more than those of
+    /// [`Environment::from_file`](crate::Environment::from_file). All processes of a cluster are given
+    /// the same ones.
+    ///
+    /// # Errors
+    ///
+    /// As [`Environment::from_file`](crate::Environment::from_file).
+    pub fn options_from_file(self, path: impl AsRef<Path>) -> Result<Self, Error> {
+        let options = Options::from_file(path.as_ref())?.or(self.options);
+        Ok(Self { options, ..self })
+    }
+
     /// Reads role and place from environment variables. `None` if `FLOODMARK_ROLE` is not set.
     ///
     /// | variable | meaning | unless set |
@@ -165,12 +180,13 @@ impl Process {
     /// | `FLOODMARK_SECRET_FILE` | the file with the shared secret | none; only loopback then |
     /// | `FLOODMARK_DISK` | the directory of this process alone | a temporary one |
     /// | `FLOODMARK_STOP_SECONDS` | for coordinators: time for the last checkpoint | 30 |
+    /// | `FLOODMARK_CONFIG` | a file with options of the job, see [`Process::options_from_file`] | none |
     ///
     /// A variable that is empty counts as not set.
     ///
     /// # Errors
     ///
-    /// When a variable has no meaning, or the secret cannot be read.
+    /// When a variable has no meaning, or the secret or the options cannot be read.
     #[expect(clippy::disallowed_methods, reason = "`main` reads its configuration by this call")]
     pub fn from_environment() -> Result<Option<Self>, Error> {
         Self::from_variables(|name| std::env::var(name).ok())
@@ -221,6 +237,9 @@ impl Process {
         }
         if let Some(file) = lookup("FLOODMARK_SECRET_FILE") {
             process = process.secret(Secret::read(Path::new(&file))?);
+        }
+        if let Some(file) = lookup("FLOODMARK_CONFIG") {
+            process = process.options_from_file(file)?;
         }
         Ok(Some(process))
     }

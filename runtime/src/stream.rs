@@ -28,12 +28,32 @@ pub use window_join::{Joined, WindowedJoin};
 use crate::{
     Collected, Error, WindowedStream,
     environment::SharedDraft,
-    plan::{Assembly, Identity, Node, NodeId, NodeInput, OperatorBlueprint, Port, Routing},
+    plan::{Assembly, Identity, Node, NodeId, NodeInput, OperatorBlueprint, Port, Role, Routing},
 };
 
 /// Records of type `T` on their way through the job.
 ///
 /// Cloning a stream does not copy records; it lets several operators consume the same ones.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::Environment;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new();
+/// let words = env.from_vec("words", vec!["to be".to_owned(), "or".to_owned()]);
+/// let words = words.flat_map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+/// // Two operators consume the same records.
+/// let long = words.clone().filter(|word| word != "or").collect("long");
+/// let all = words.map(|word| word.len()).collect("all");
+/// env.execute("words").await?.wait().await?;
+/// assert_eq!(long.values(), ["to", "be"]);
+/// assert_eq!(all.values(), [2, 2, 2]);
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "DataStream")]
 pub struct Stream<T> {
     draft: SharedDraft,
@@ -103,6 +123,7 @@ impl<T: Data> Stream<T> {
         let node = Node {
             name: name.to_owned(),
             identity,
+            role: Role::of::<P>(),
             inputs: inputs.collect(),
             blueprint: Arc::new(OperatorBlueprint {
                 routings: self.origins.iter().map(|origin| origin.routing.clone()).collect(),
@@ -300,6 +321,27 @@ impl<T: Data> Stream<T> {
 }
 
 /// A stream whose records have keys.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::Environment;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new();
+/// let sums = env
+///     .from_vec("amounts", vec![("a".to_owned(), 1), ("b".to_owned(), 5), ("a".to_owned(), 2)])
+///     .key_by(|(name, _)| name.clone())
+///     .reduce(|(name, left), (_, right)| (name, left + right))
+///     .uid("sums")
+///     .collect("sums-seen");
+/// env.execute("amounts").await?.wait().await?;
+/// let last = |name: &str| sums.values().into_iter().rfind(|(of, _)| of == name);
+/// assert_eq!(last("a"), Some(("a".to_owned(), 3)));
+/// # Ok(())
+/// # }
+/// ```
 pub struct KeyedStream<K, T> {
     pub(crate) stream: Stream<T>,
     pub(crate) key_of: Arc<KeyFunction<T, K>>,

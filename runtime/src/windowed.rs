@@ -88,6 +88,35 @@ impl<K: Key, T: Data> KeyedStream<K, T> {
 /// | [`reduce`](Self::reduce), [`fold`](Self::fold), [`aggregate`](Self::aggregate) | one value | key, window, result |
 /// | [`reduce_then`](Self::reduce_then), [`aggregate_then`](Self::aggregate_then) | one value | what a function makes of the result |
 /// | [`apply`](Self::apply), [`process`](Self::process) | all records | what a function makes of them |
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Environment, Tumbling, WatermarkStrategy};
+/// use std::time::Duration;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new();
+/// let readings = vec![("north", 1_000, 3), ("south", 2_000, 9), ("north", 4_000, 5)];
+/// let readings = readings.into_iter().map(|(name, time, level)| (name.to_owned(), time, level));
+/// let strategy = WatermarkStrategy::ascending().timestamps(|reading: &(String, i64, u64)| reading.1);
+/// let highest = env
+///     .from_vec("readings", readings.collect())
+///     .watermarks(strategy)
+///     .key_by(|(name, _, _)| name.clone())
+///     .window(Tumbling::event_time(Duration::from_secs(5)))
+///     .max_of(|(_, _, level)| *level)
+///     .uid("highest")
+///     .map(|(name, window, level)| format!("{name} until {}: {level}", window.end))
+///     .collect("highest-seen");
+/// env.execute("levels").await?.wait().await?;
+/// let mut highest = highest.values();
+/// highest.sort();
+/// assert_eq!(highest, ["north until 5000: 5", "south until 5000: 9"]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct WindowedStream<K, T, G = AtEnd> {
     keyed: KeyedStream<K, T>,
     assigner: Assigner<T>,

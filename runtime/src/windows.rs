@@ -132,6 +132,20 @@ pub struct Session {
 }
 
 /// [`Session`] windows whose gap each record decides.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{DynamicSession, Session};
+/// use std::time::Duration;
+///
+/// /// A page, and for how many minutes one may look at it.
+/// type Visit = (String, u64);
+///
+/// let stays: DynamicSession<Visit> =
+///     Session::dynamic(|(_, minutes): &Visit| Duration::from_secs(60 * (minutes + 1)));
+/// # let _ = stays;
+/// ```
 pub struct DynamicSession<T> {
     domain: TimeDomain,
     gap: Arc<dyn Fn(&T) -> Duration + Send + Sync>,
@@ -182,6 +196,28 @@ impl<T> fmt::Debug for DynamicSession<T> {
 }
 
 /// One window per key for everything. It never ends: it fires only if it is given a trigger.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{CountTrigger, Environment, Global, PurgingTrigger};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new();
+/// let sums = env
+///     .from_vec("numbers", vec![1, 2, 3, 4, 5])
+///     .key_by(|_| ())
+///     .window(Global)
+///     .trigger(PurgingTrigger::new(CountTrigger::new(2)))
+///     .reduce(|left, right| left + right)
+///     .map(|((), _, sum)| sum)
+///     .collect("sums");
+/// env.execute("sums").await?.wait().await?;
+/// assert_eq!(sums.values(), [3, 7]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[doc(alias = "GlobalWindows")]
 pub struct Global;

@@ -212,6 +212,126 @@ fn random_order_is_found_however_it_is_written() {
     assert!(!names_random_order(&format!("// Faster than std::collections::{map}.\nuse a::B;")));
 }
 
+#[test]
+fn whatever_a_job_can_name_has_an_example_that_runs() {
+    let facade = read(&root().join("runtime/src/lib.rs"));
+    let exports = exports(&facade);
+    for known in ["Stream", "KeyedProcess", "ValueRef", "CheckpointId", "platform"] {
+        assert!(exports.iter().any(|(_, name)| *name == known), "{known} is exported");
+    }
+    for (path, name) in exports {
+        let (package, rest) = path.split_once("::").unwrap_or((&path, ""));
+        let is_module = package.starts_with("floodmark_") && !rest.contains(char::is_uppercase);
+        let has_example = if is_module {
+            let file = if rest.is_empty() { "lib.rs" } else { &format!("{rest}.rs") };
+            has_example_in_header(&read(&source(package).join(file)))
+        } else {
+            let files = rust_files(&source(package));
+            files.iter().any(|file| has_example_for(&read(file), name))
+        };
+        assert!(has_example, "{name}: its documentation has no example; see STYLE.md, section 5");
+    }
+}
+
+#[test]
+fn what_is_exported_is_found_however_it_is_written() {
+    const FACADE: &str = "mod a;\npub use a::A;\npub use floodmark_b::{\n    B, c::{D, E},\n};\n\
+                          pub use floodmark_f as f;\npub use floodmark_g::h as i;\n";
+    let found = exports(FACADE);
+    let expected = [
+        ("a::A", "A"),
+        ("floodmark_b::B", "B"),
+        ("floodmark_b::D", "D"),
+        ("floodmark_b::E", "E"),
+        ("floodmark_f", "f"),
+        ("floodmark_g::h", "i"),
+    ];
+    assert_eq!(found, expected.map(|(path, name)| (path.to_owned(), name)));
+}
+
+#[test]
+fn an_example_is_a_block_that_runs() {
+    let with = |docs: &str| {
+        format!("struct Other;\n\n{docs}\n#[derive(Debug)]\npub struct Name<T> {{\n}}")
+    };
+    assert!(has_example_for(&with("/// A name.\n///\n/// ```\n/// let x = 1;\n/// ```"), "Name"));
+    assert!(has_example_for(&with("/// ```no_run\n/// let x = 1;\n/// ```"), "Name"));
+    assert!(!has_example_for(&with("/// ```text\n/// a picture\n/// ```"), "Name"));
+    assert!(!has_example_for(&with("/// ```compile_fail\n/// let x = ;\n/// ```"), "Name"));
+    assert!(!has_example_for(&with("/// A name."), "Name"));
+    assert!(!has_example_for(&with("/// ```\n/// ```\n"), "Name"), "that of somebody else");
+    assert!(!has_example_for(&with("/// ```\n/// ```"), "Nam"));
+    assert!(has_example_for("made! {\n    /// ```\n    /// ```\n    Name<T, U>\n}", "Name"));
+    assert!(has_example_for("made! {\n    /// ```\n    /// ```\n    Name<T> of T\n}", "Name"));
+    assert!(has_example_in_header("//! Here.\n//!\n//! ```\n//! let x = 1;\n//! ```\n"));
+    assert!(!has_example_in_header("//! Here.\n\n/// ```\n/// ```\npub struct A;"));
+}
+
+/// Returns the paths and the names of what a façade exports.
+fn exports(facade: &str) -> Vec<(String, &str)> {
+    let mut exports = Vec::new();
+    for statement in facade.split("pub use ").skip(1) {
+        let statement = statement.split(';').next().unwrap_or_default();
+        let package = statement.split("::").next().unwrap_or_default();
+        if let Some((path, name)) = statement.split_once(" as ") {
+            exports.push((path.to_owned(), name));
+            continue;
+        }
+        let parts = statement.split([',', '{', '}']).map(str::trim);
+        let names = parts.filter_map(|part| part.rsplit("::").next());
+        let names = names.filter(|name| !name.is_empty());
+        exports.extend(names.map(|name| (format!("{package}::{name}"), name)));
+    }
+    exports
+}
+
+/// Returns where the code of a part of a path lies: a crate of ours, or a module of the façade.
+fn source(package: &str) -> PathBuf {
+    match package.strip_prefix("floodmark_") {
+        Some(folder) => root().join("runtime").join(folder).join("src"),
+        None => root().join("runtime/src"),
+    }
+}
+
+/// Returns whether `text` declares `name` with an example in its documentation.
+fn has_example_for(text: &str, name: &str) -> bool {
+    let lines: Vec<&str> = text.lines().collect();
+    let declarations = (0..lines.len()).filter(|index| declares(lines[*index], name));
+    declarations.into_iter().any(|index| {
+        let before = lines[..index].iter().rev().take_while(|line| !line.trim().is_empty());
+        let mut documentation: Vec<&str> =
+            before.filter_map(|line| line.trim().strip_prefix("///")).collect();
+        documentation.reverse();
+        has_example(&documentation)
+    })
+}
+
+fn has_example_in_header(text: &str) -> bool {
+    let header: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("//!")).collect();
+    has_example(&header)
+}
+
+/// Returns whether a line declares `name`, by itself or through a macro.
+fn declares(line: &str, name: &str) -> bool {
+    const KINDS: [&str; 6] = ["struct ", "enum ", "trait ", "fn ", "async fn ", "type "];
+    let is_whole =
+        |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_');
+    let declared = line.strip_prefix("pub ").and_then(|rest| {
+        KINDS
+            .iter()
+            .find_map(|kind| rest.strip_prefix(kind))
+            .and_then(|rest| rest.strip_prefix(name))
+    });
+    let made = line.strip_prefix("    ").and_then(|rest| rest.strip_prefix(name));
+    declared.is_some_and(is_whole) || made.is_some_and(|rest| rest.starts_with([',', '<']))
+}
+
+/// Returns whether there is a block in the documentation that is compiled and is to succeed.
+fn has_example(documentation: &[&str]) -> bool {
+    let fences = documentation.iter().filter_map(|line| line.trim().strip_prefix("```"));
+    fences.step_by(2).any(|kind| matches!(kind, "" | "no_run" | "rust"))
+}
+
 /// Returns the crates of ours that a manifest depends on, in any of its sections.
 fn our_dependencies(manifest: &str) -> Vec<&str> {
     let mut found = Vec::new();

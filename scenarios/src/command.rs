@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod bugs;
 pub(crate) mod cluster;
 pub(crate) mod conformance;
+pub(crate) mod explain;
 pub(crate) mod log;
 pub(crate) mod shrink;
 pub(crate) mod sweep;

@@ -15,6 +15,7 @@ use command::{
     bugs::BugsArguments,
     cluster::{CoordinatorArguments, WorkerArguments},
     conformance::ConformanceArguments,
+    explain::ExplainArguments,
     shrink::ShrinkArguments,
     sweep::SweepArguments,
     view::View,
@@ -46,6 +47,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Shows what a scenario's job is made of, and what it promises, without running it.
+    Explain(ExplainArguments),
     /// Runs one seed of one scenario, twice, and compares the two runs.
     Run {
         /// The scenario's name.
@@ -97,6 +100,8 @@ fn main() -> ExitCode {
             list(json);
             Ok(true)
         }
+        Command::Explain(arguments) => find(&arguments.scenario)
+            .and_then(|scenario| command::explain::explain(scenario, &arguments)),
         Command::Run { scenario, seed, record, view } => {
             run_one(&scenario, seed, record.as_deref(), &view)
         }

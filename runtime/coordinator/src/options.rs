@@ -22,6 +22,25 @@ pub struct CoordinatorOptions {
 }
 
 /// How the job is doing.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_coordinator as floodmark;
+/// use floodmark::JobStatus;
+///
+/// /// Returns whether nothing more will come of the job.
+/// fn is_over(status: &JobStatus) -> bool {
+///     match status {
+///         JobStatus::Finished | JobStatus::Cancelled => true,
+///         JobStatus::Stopped { .. } | JobStatus::Failed { .. } => true,
+///         _ => false,
+///     }
+/// }
+///
+/// assert!(is_over(&JobStatus::Failed { reason: "out of luck".to_owned() }));
+/// assert!(!is_over(&JobStatus::WaitingForWorkers));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum JobStatus {
     /// The coordinator takes its term.

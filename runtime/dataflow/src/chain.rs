@@ -25,7 +25,7 @@ use floodmark_model::{
 use floodmark_platform::{BoxFuture, Machine};
 use floodmark_state::{Data, RestoredState, Snapshot};
 
-use crate::{BoxError, Error, SourceDrift};
+use crate::{BoxError, Delivery, Error, SourceDrift};
 
 /// A part of a chain that takes batches of `T`.
 #[expect(clippy::missing_errors_doc, reason = "each fails when an operator further down does")]
@@ -189,6 +189,12 @@ pub trait Operator: Send {
     /// Whether it has requests that outlast a call: then it is asked for them.
     const HAS_REQUESTS: bool = false;
 
+    /// What it keeps in snapshots, in words; empty if that is nothing.
+    const KEEPS: &'static str = "";
+
+    /// How it treats records that come again, if streams end in it.
+    const DELIVERY: Option<Delivery> = None;
+
     /// Prepares for the first record, with restored state where there is some.
     ///
     /// # Errors
@@ -346,6 +352,18 @@ impl<T: Data> Output<T> {
 }
 
 /// Names a side output and the type of its records.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::OutputTag;
+///
+/// const BROKEN: OutputTag<String> = OutputTag::new("broken");
+///
+/// // In a process function `cx.emit_to(BROKEN, line)`, and behind it `stream.side_output(BROKEN)`.
+/// assert_eq!(BROKEN.name(), "broken");
+/// ```
 #[derive(Debug)]
 pub struct OutputTag<T> {
     name: &'static str,

@@ -7,6 +7,23 @@ use floodmark_wire::WireError;
 use thiserror::Error;
 
 /// An error of user code or of a connector.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::BoxError;
+///
+/// fn parsed(text: &str) -> Result<u64, BoxError> {
+///     if text.is_empty() {
+///         return Err("there is nothing to read".into());
+///     }
+///     Ok(text.parse()?)
+/// }
+///
+/// assert_eq!(parsed("7").ok(), Some(7));
+/// assert_eq!(parsed("").unwrap_err().to_string(), "there is nothing to read");
+/// ```
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A failure of a subtask. All of them end the attempt; the restart strategy decides what follows.

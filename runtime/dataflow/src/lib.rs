@@ -27,6 +27,7 @@ mod drift;
 mod error;
 mod exchange;
 mod gate;
+mod guarantee;
 mod head;
 pub mod operators;
 mod program;
@@ -50,6 +51,7 @@ pub use exchange::{
     Broadcast, Exchange, Forward, HashPartitioner, OpenBatches, Partitioner, Rebalance,
 };
 pub use gate::Gate;
+pub use guarantee::{Delivery, Guarantee};
 pub use head::{GateHead, Head, Input};
 pub use program::{Program, Wiring};
 pub use source::{Source, SourceHead, SplitReader};

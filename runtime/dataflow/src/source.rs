@@ -19,8 +19,53 @@ use crate::{
 
 /// Something that can be read in pieces, each from any position on.
 ///
-/// A source is *replayable*: reading a split again from a position yields the same values. Without
-/// that, no runtime can promise more than at-most-once.
+/// A source is *replayable* if reading a split again from a position yields the same values. Without
+/// that, no runtime can promise more than at-most-once; [`Source::is_replayable`] says so.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{Batch, BoxError, Record, Source, SplitReader};
+/// # use floodmark_platform as platform;
+/// use platform::{BoxFuture, Machine};
+/// use std::task::{Context, Poll};
+///
+/// /// The numbers below a bound, in one split. The split is the next number.
+/// #[derive(Clone)]
+/// struct Below(u64);
+///
+/// impl Source for Below {
+///     type Out = u64;
+///     type Split = u64;
+///
+///     fn splits(&self, _: &Machine, _: u16) -> BoxFuture<Result<Vec<u64>, BoxError>> {
+///         Box::pin(async { Ok(vec![0]) })
+///     }
+///
+///     fn read(&self, _: &Machine, next: u64) -> Box<dyn SplitReader<Self>> {
+///         Box::new(Reader { next, end: self.0 })
+///     }
+/// }
+///
+/// struct Reader {
+///     next: u64,
+///     end: u64,
+/// }
+///
+/// impl SplitReader<Below> for Reader {
+///     fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Batch<u64>>, BoxError>> {
+///         let numbers = self.next..self.end.min(self.next + 100);
+///         self.next = numbers.end;
+///         let batch: Batch<u64> = numbers.map(Record::from).collect();
+///         Poll::Ready(Ok((!batch.is_empty()).then_some(batch)))
+///     }
+///
+///     fn position(&self) -> u64 {
+///         self.next
+///     }
+/// }
+/// ```
 pub trait Source: Clone + Send + Sync + 'static {
     /// What it yields.
     type Out: Data;
@@ -35,11 +80,50 @@ pub trait Source: Clone + Send + Sync + 'static {
         parallelism: u16,
     ) -> BoxFuture<Result<Vec<Self::Split>, BoxError>>;
 
+    /// Returns whether a split can be read again from any position of a checkpoint that is not yet
+    /// complete, or is the last complete one. Unless a source says otherwise, it can be. One that
+    /// cannot, as a socket, loses what it has yielded since the last checkpoint when an attempt fails:
+    /// at most once.
+    fn is_replayable(&self) -> bool {
+        true
+    }
+
     /// Begins to read `split` from its position.
     fn read(&self, machine: &Machine, split: Self::Split) -> Box<dyn SplitReader<Self>>;
 }
 
 /// Reads one split.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{Batch, BoxError, Source, SplitReader};
+/// use std::task::{Context, Poll};
+///
+/// /// Passes on what another reader yields, and remembers how much that was.
+/// struct Counted<R> {
+///     reader: R,
+///     record_count: usize,
+/// }
+///
+/// impl<S: Source, R: SplitReader<S>> SplitReader<S> for Counted<R> {
+///     fn poll_next(
+///         &mut self,
+///         cx: &mut Context<'_>,
+///     ) -> Poll<Result<Option<Batch<S::Out>>, BoxError>> {
+///         let polled = self.reader.poll_next(cx);
+///         if let Poll::Ready(Ok(Some(batch))) = &polled {
+///             self.record_count += batch.len();
+///         }
+///         polled
+///     }
+///
+///     fn position(&self) -> S::Split {
+///         self.reader.position()
+///     }
+/// }
+/// ```
 pub trait SplitReader<S: Source>: Send {
     /// Returns the next records, never none of them; `None` at the end of the split. A source that knows
     /// when they happened gives them their timestamps; the others turn values into records with

@@ -22,7 +22,7 @@ use floodmark_platform::{BoxFuture, Machine, planted};
 use floodmark_state::{Data, Snapshot, freeze_value};
 
 use crate::{
-    BoxError, Error,
+    BoxError, Delivery, Error,
     chain::{Cleanup, Commit, Emitter, OpenContext, Operator},
 };
 
@@ -36,6 +36,59 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 ///
 /// The runtime calls [`TwoPhaseCommit::commit`] again after a crash, even if the first call had its
 /// effect, and it calls it only after the checkpoint is complete.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{BoxError, Record, SinkContext, TransactionId, TwoPhaseCommit, Work};
+/// use std::sync::{Arc, Mutex};
+///
+/// /// A system outside, in which a batch of lines is seen at once or not at all.
+/// #[derive(Clone, Default)]
+/// struct Board {
+///     seen: Arc<Mutex<Vec<(u64, Vec<String>)>>>,
+/// }
+///
+/// impl TwoPhaseCommit<String> for Board {
+///     type Open = (u64, Vec<String>);
+///     /// What is kept until the commit travels with the checkpoint.
+///     type Handle = (u64, Vec<String>);
+///
+///     fn begin(&self, _: &SinkContext, id: TransactionId) -> Result<Self::Open, BoxError> {
+///         Ok((id.sequence, Vec::new()))
+///     }
+///
+///     fn write(&self, open: &mut Self::Open, record: Record<String>) -> Result<(), BoxError> {
+///         open.1.push(record.value);
+///         Ok(())
+///     }
+///
+///     fn pre_commit(
+///         &self,
+///         _: &SinkContext,
+///         open: Self::Open,
+///     ) -> Result<(Self::Handle, Work), BoxError> {
+///         Ok((open, Box::new(|| Box::pin(async { Ok(()) }))))
+///     }
+///
+///     fn commit(&self, _: &SinkContext, handle: Self::Handle) -> Work {
+///         let seen = self.seen.clone();
+///         Box::new(move || {
+///             let mut seen = seen.lock().expect("nobody panics with it");
+///             // A second commit of the same transaction changes nothing.
+///             if !seen.contains(&handle) {
+///                 seen.push(handle.clone());
+///             }
+///             Box::pin(async { Ok(()) })
+///         })
+///     }
+///
+///     fn abort_others(&self, _: &SinkContext, _: Vec<Self::Handle>) -> Work {
+///         Box::new(|| Box::pin(async { Ok(()) }))
+///     }
+/// }
+/// ```
 pub trait TwoPhaseCommit<T>: Send + Sync + 'static {
     /// A transaction that is being written. Lost in a crash.
     type Open: Send;
@@ -79,9 +132,35 @@ pub trait TwoPhaseCommit<T>: Send + Sync + 'static {
 }
 
 /// Work that can be tried again: each call makes a fresh future.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::Work;
+///
+/// /// Returns the work of a sink that has nothing to do.
+/// fn nothing() -> Work {
+///     Box::new(|| Box::pin(async { Ok(()) }))
+/// }
+/// # let _ = nothing();
+/// ```
 pub type Work = Box<dyn Fn() -> BoxFuture<Result<(), BoxError>> + Send + Sync>;
 
 /// Where a sink runs.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{SinkContext, TransactionId};
+///
+/// /// Returns a name for a transaction in a system that many sinks write to.
+/// fn name(cx: &SinkContext, id: TransactionId) -> String {
+///     let TransactionId { attempt, index, sequence } = id;
+///     format!("{}-{}-{}-{index}-{sequence}", cx.uid, attempt.term.0, attempt.number)
+/// }
+/// ```
 #[derive(Clone)]
 pub struct SinkContext {
     /// The node.
@@ -95,6 +174,17 @@ pub struct SinkContext {
 }
 
 /// Names a transaction of one sink subtask.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{Attempt, Term, TransactionId};
+///
+/// let attempt = Attempt { term: Term(1), number: 1 };
+/// let first = TransactionId { attempt, index: 0, sequence: 0 };
+/// assert!(first < TransactionId { sequence: 1, ..first });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TransactionId {
     /// The attempt that wrote it.
@@ -181,6 +271,9 @@ impl<T: Data, S: TwoPhaseCommit<T>> TransactionSink<T, S> {
 impl<T: Data, S: TwoPhaseCommit<T>> Operator for TransactionSink<T, S> {
     type In = T;
     type Out = ();
+
+    const KEEPS: &'static str = "prepared transactions";
+    const DELIVERY: Option<Delivery> = Some(Delivery::Transactional);
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.cx = Some(SinkContext {

@@ -40,6 +40,15 @@ pub struct WatermarkFloor {
 }
 
 /// What an input that has ended means for event time, as long as others have not.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_dataflow as floodmark;
+/// use floodmark::EndedInputs;
+///
+/// assert_eq!(EndedInputs::default(), EndedInputs::LeaveOut);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EndedInputs {
     /// Nothing. If all others are idle, event time waits for them: what they bring when they wake up

@@ -8,6 +8,17 @@ use std::{io, net::IpAddr, path::PathBuf};
 use thiserror::Error;
 
 /// A reason why there is no machine. The caller's environment or options must change.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_host as floodmark;
+/// use floodmark::{HostError, Secret};
+/// use std::path::Path;
+///
+/// let error = Secret::read(Path::new("no/such/file")).expect_err("there is none");
+/// assert!(matches!(error, HostError::Secret { .. }));
+/// ```
 #[derive(Debug, Error)]
 pub enum HostError {
     /// The caller does not run inside an asynchronous runtime.

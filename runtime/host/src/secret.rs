@@ -14,6 +14,17 @@ const SIZE_MIN: usize = 16;
 const SIZE_MAX: usize = 4 << 10;
 
 /// The shared secret of a cluster, 16 bytes to 4 KiB. Shows itself to nobody, not even when printed.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_host as floodmark;
+/// use floodmark::Secret;
+///
+/// let secret = Secret::from_bytes(b"0123456789abcdef").expect("it is long enough");
+/// assert_eq!(format!("{secret:?}"), "Secret(..)");
+/// assert!(Secret::from_bytes(b"too short").is_err());
+/// ```
 #[derive(Clone)]
 pub struct Secret(Arc<[u8]>);
 

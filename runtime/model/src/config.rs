@@ -7,6 +7,22 @@ use thiserror::Error;
 /// When checkpoints of a job start, when they are given up, and how many are kept.
 ///
 /// There is no `Default`: the right interval depends on the job, so its author names it.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::CheckpointConfig;
+/// use std::{num::NonZeroU32, time::Duration};
+///
+/// let checkpoints = CheckpointConfig::every(Duration::from_secs(10))
+///     .timeout(Duration::from_secs(60))
+///     .min_pause(Duration::from_secs(1))
+///     .tolerable_failures(3)
+///     .retain(NonZeroU32::new(2).expect("more than zero"));
+/// assert!(checkpoints.check().is_ok());
+/// assert!(checkpoints.timeout(Duration::from_secs(5)).check().is_err(), "shorter than the interval");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointConfig {
     /// Time from the start of one checkpoint to the start of the next. More than zero.
@@ -40,6 +56,19 @@ pub struct CheckpointConfig {
 ///
 /// A copy makes a restart faster and the object store less busy; it is never needed. Whatever is
 /// wrong with it, the snapshot is read from the object store.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::{CheckpointConfig, LocalCopies};
+/// use std::time::Duration;
+///
+/// let checkpoints = CheckpointConfig::every(Duration::from_secs(10));
+/// assert_eq!(checkpoints.local_copies, LocalCopies::None);
+/// let checkpoints = checkpoints.local_copies(LocalCopies::Newest);
+/// # let _ = checkpoints;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[doc(alias = "local recovery")]
 pub enum LocalCopies {
@@ -53,6 +82,17 @@ pub enum LocalCopies {
 }
 
 /// What follows a failure.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::RestartStrategy;
+/// use std::time::Duration;
+///
+/// let restart = RestartStrategy::FixedDelay { attempts: 3, delay: Duration::from_secs(10) };
+/// assert_ne!(restart, RestartStrategy::None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RestartStrategy {
     /// The first failure ends the job.
@@ -67,6 +107,18 @@ pub enum RestartStrategy {
 }
 
 /// How the processes of a cluster watch each other. The same on all of them.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::ClusterConfig;
+/// use std::time::Duration;
+///
+/// let patient =
+///     ClusterConfig { heartbeat_timeout: Duration::from_secs(60), ..ClusterConfig::default() };
+/// assert!(patient.check().is_ok());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterConfig {
     /// Time between two heartbeats, in each direction.

@@ -5,6 +5,17 @@ use serde::{Deserialize, Serialize};
 use crate::{CheckpointId, Timestamp};
 
 /// One datum with its event time.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::{Record, Timestamp};
+///
+/// let record = Record { timestamp: Timestamp(1_000), value: "tea" };
+/// assert_eq!(record.value, "tea");
+/// assert_eq!(Record::from("tea").timestamp, Timestamp::MIN);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Record<T> {
     /// When it happened; [`Timestamp::MIN`] until a watermark strategy has told.
@@ -21,6 +32,16 @@ impl<T> From<T> for Record<T> {
 }
 
 /// Consecutive records of one channel, moved together.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::{Batch, Record};
+///
+/// let batch: Batch<u64> = (0..3).map(Record::from).collect();
+/// assert_eq!(batch.len(), 3);
+/// ```
 pub type Batch<T> = Vec<Record<T>>;
 
 /// The mark that separates two epochs.

@@ -13,6 +13,16 @@ use crate::{
 };
 
 /// The size and hash of one section of a snapshot.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::SectionDigest;
+///
+/// let section = SectionDigest { name: "count/window".to_owned(), entry_count: 2, hash: 7 };
+/// assert!(section.name.starts_with("count/"), "the operator comes first");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SectionDigest {
     /// Operator uid and state name, `word-count/window`.
@@ -24,6 +34,21 @@ pub struct SectionDigest {
 }
 
 /// A stored file, as the one who wrote or listed it describes it.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::FileDigest;
+///
+/// /// Returns how many bytes a checkpoint has that consists of these files.
+/// fn size_bytes(files: &[FileDigest]) -> u64 {
+///     files.iter().map(|file| file.size_bytes).sum()
+/// }
+///
+/// let file = FileDigest { key: "a".to_owned(), size_bytes: 40, checksum: 7 };
+/// assert_eq!(size_bytes(&[file.clone(), file]), 80);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FileDigest {
     /// Its key.
@@ -35,6 +60,20 @@ pub struct FileDigest {
 }
 
 /// Where a snapshot was read.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::SnapshotOrigin;
+///
+/// /// Returns how many of the snapshots needed no network.
+/// fn local_count(origins: &[SnapshotOrigin]) -> usize {
+///     origins.iter().filter(|origin| **origin == SnapshotOrigin::Local).count()
+/// }
+///
+/// assert_eq!(local_count(&[SnapshotOrigin::Local, SnapshotOrigin::Store]), 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SnapshotOrigin {
     /// On the worker's own disk.
@@ -44,6 +83,18 @@ pub enum SnapshotOrigin {
 }
 
 /// One thing that happened. The variants of a checkpoint stand in the order of its life.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::{Attempt, RuntimeEvent, Term};
+///
+/// let attempt = Attempt { term: Term(1), number: 2 };
+/// let event = RuntimeEvent::AttemptRunning { attempt };
+/// assert_eq!(event.attempt(), Some(attempt));
+/// assert_eq!(event.checkpoint(), None);
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the fields are the ids of what the variant's sentence names")]
 pub enum RuntimeEvent {

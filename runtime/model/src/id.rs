@@ -7,14 +7,44 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// A vertex of the job graph. Valid within one build of a job; state is found by uid instead.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::VertexId;
+///
+/// assert_eq!(VertexId(2).to_string(), "vertex 2");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VertexId(pub u32);
 
 /// An edge of the job graph.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::{ChannelId, EdgeId};
+///
+/// // From the first subtask of the sender to the second of the receiver.
+/// let channel = ChannelId { edge: EdgeId(3), from: 0, to: 1 };
+/// assert_eq!(channel.edge, EdgeId(3));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EdgeId(pub u32);
 
 /// One parallel instance of a vertex.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::{SubtaskId, VertexId};
+///
+/// let second = SubtaskId { vertex: VertexId(0), index: 1 };
+/// assert_eq!(second.to_string(), "subtask 0.1");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[doc(alias = "ExecutionVertex")]
 pub struct SubtaskId {
@@ -25,6 +55,16 @@ pub struct SubtaskId {
 }
 
 /// An ordered lane from one subtask to one subtask.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::{ChannelId, EdgeId};
+///
+/// let channel = ChannelId { edge: EdgeId(3), from: 0, to: 1 };
+/// assert_eq!(channel.to_string(), "channel 3:0→1");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ChannelId {
     /// The edge it is part of.
@@ -38,18 +78,50 @@ pub struct ChannelId {
 /// A checkpoint of a job. Later checkpoints have larger ids, also across failures, and no id is ever
 /// used twice: each term counts in a range of its own, because a coordinator cannot know how far a
 /// predecessor came that left nothing behind.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::{CheckpointId, Term};
+///
+/// let (first, later) = (CheckpointId::first_of(Term(1)), CheckpointId::first_of(Term(2)));
+/// assert!(first < first.next() && first.next() < later);
+/// assert_eq!(later.to_string(), "checkpoint 2.1");
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct CheckpointId(pub u64);
 
 /// One reign of a coordinator. A higher term fences every lower one.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::Term;
+///
+/// assert!(Term(1) < Term(2), "the higher one rules");
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Term(pub u64);
 
 /// One execution of a whole job; a failover begins the next. Ordered by term, then number.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::{Attempt, Term};
+///
+/// let before = Attempt { term: Term(1), number: 7 };
+/// let after = Attempt { term: Term(2), number: 1 };
+/// assert!(before < after);
+/// assert_eq!(after.to_string(), "attempt 2.1");
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -61,6 +133,15 @@ pub struct Attempt {
 }
 
 /// A worker process. A restarted process has a new id.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::WorkerId;
+///
+/// assert_eq!(WorkerId(0xbeef).to_string(), "worker 000000000000beef");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[doc(alias = "TaskManager")]
 pub struct WorkerId(pub u64);

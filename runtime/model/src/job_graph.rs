@@ -8,6 +8,18 @@ use crate::{EdgeId, VertexId};
 
 /// The shape of a job: what every process of a job agrees on. The code of its operators is found
 /// by vertex in the job's own binary.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::JobGraph;
+///
+/// /// Returns how many subtasks a job has.
+/// fn subtask_count(job: &JobGraph) -> u32 {
+///     job.vertices.iter().map(|vertex| u32::from(vertex.parallelism)).sum()
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[doc(alias = "StreamGraph")]
 pub struct JobGraph {
@@ -35,6 +47,18 @@ pub struct Vertex {
 }
 
 /// How records find their subtask on the other side of an edge.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::{Exchange, JobGraph};
+///
+/// /// Returns how many exchanges of a job send every record everywhere.
+/// fn broadcast_count(job: &JobGraph) -> usize {
+///     job.edges.iter().filter(|edge| edge.exchange == Exchange::Broadcast).count()
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Exchange {
     /// To the subtask with the same index.

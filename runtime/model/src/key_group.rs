@@ -14,6 +14,15 @@ pub const KEY_GROUP_COUNT_MAX: u16 = 1 << 15;
 const _: () = assert!((KEY_GROUP_COUNT_MAX as u64).pow(2) <= u32::MAX as u64);
 
 /// A key group of a job.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::KeyGroup;
+///
+/// assert_eq!(KeyGroup(127).to_string(), "key group 127");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyGroup(pub u16);
 

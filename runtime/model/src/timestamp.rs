@@ -11,6 +11,19 @@ use serde::{Deserialize, Serialize};
 /// A moment of event time, in milliseconds since the Unix epoch. Negative before it.
 ///
 /// Arithmetic saturates: time does not wrap around.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::Timestamp;
+/// use std::time::Duration;
+///
+/// let noon = Timestamp(43_200_000);
+/// assert_eq!(noon + Duration::from_secs(1), Timestamp(43_201_000));
+/// assert_eq!(Timestamp::MAX + Duration::from_secs(1), Timestamp::MAX);
+/// assert!(Timestamp::MIN < noon);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp(pub i64);
 
@@ -27,6 +40,15 @@ impl Timestamp {
 }
 
 /// The two kinds of time that a job can measure.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_model as floodmark;
+/// use floodmark::TimeDomain;
+///
+/// assert_eq!(TimeDomain::Event.to_string(), "event time");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TimeDomain {
     /// The time in the data: it advances with watermarks, and every run of a job sees the same.

@@ -7,6 +7,19 @@
 //!
 //! The traits are object-safe and hide behind one cheap handle, [`Machine`], so no code above is
 //! generic over the world. The price of the indirection is paid once per batch, never per record.
+//!
+//! # Examples
+//!
+//! ```
+//! # use floodmark_platform as platform;
+//! use platform::{Machine, StoreError};
+//!
+//! /// Returns the size of an object, wherever the machine keeps its objects.
+//! async fn size_bytes(machine: &Machine, key: &str) -> Result<usize, StoreError> {
+//!     let object = machine.object_store().get(key).await?;
+//!     Ok(object.len())
+//! }
+//! ```
 
 mod clock;
 mod disk;

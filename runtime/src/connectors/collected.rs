@@ -13,6 +13,22 @@ use floodmark_state::Data;
 ///
 /// Only committed values are in it, each once, whatever failed on the way. It lives in the process
 /// that built the job, so it suits tests and small results.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Collected, Environment};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new();
+/// let doubled: Collected<u64> =
+///     env.from_vec("numbers", vec![1, 2, 3]).map(|number| number * 2).collect("doubled");
+/// env.execute("doubles").await?.wait().await?;
+/// assert_eq!(doubled.values(), [2, 4, 6]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Default)]
 pub struct Collected<T> {
     transactions: Arc<Mutex<BTreeMap<Transaction, Vec<T>>>>,

@@ -9,6 +9,17 @@ use super::{Line, pace::error};
 use crate::{Stream, plan::Identity};
 
 /// What becomes of a line that is not a record.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Environment, Malformed, TextFile};
+///
+/// let env = Environment::new();
+/// let lines = env.source("pairs", TextFile::new("pairs.csv"));
+/// // A line that is no pair of numbers fails the job.
+/// lines.parse_csv::<(u64, u64)>(Malformed::Fail).print();
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Malformed {
     /// It fails the job. Nothing is skipped in silence.
@@ -18,6 +29,22 @@ pub enum Malformed {
 }
 
 /// A line that is not a record.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Environment, Malformed, MalformedLine, OutputTag, TextFile};
+///
+/// const BROKEN: OutputTag<MalformedLine> = OutputTag::new("broken");
+///
+/// let env = Environment::new();
+/// let lines = env.source("pairs", TextFile::new("pairs.csv"));
+/// let pairs = lines.parse_csv::<(u64, u64)>(Malformed::To(BROKEN));
+/// let complaints = pairs.side_output(BROKEN).map(|MalformedLine { line, reason }| {
+///     format!("{} at byte {}: {reason}", line.path, line.offset)
+/// });
+/// complaints.print();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MalformedLine {
     /// The line as it was read.

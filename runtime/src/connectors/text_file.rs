@@ -46,6 +46,15 @@ pub struct TextFile {
 }
 
 /// One line of a file, without its end.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::Line;
+///
+/// let line = Line { path: "access.log".to_owned(), offset: 0, content: b"GET /tea".to_vec() };
+/// assert_eq!(line.text(), Ok("GET /tea"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// The file.

@@ -15,6 +15,22 @@ use serde::{Deserialize, Serialize};
 const BATCH_SIZE: usize = 256;
 
 /// Yields the values of a vector; subtask `i` of `n` every `n`-th from the `i`-th on.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Environment, VecSource};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new();
+/// let words = env.source("words", VecSource::new(vec!["to".to_owned(), "be".to_owned()]));
+/// let words = words.collect("words-seen");
+/// env.execute("words").await?.wait().await?;
+/// assert_eq!(words.values(), ["to", "be"]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[doc(alias = "fromCollection")]
 pub struct VecSource<T> {

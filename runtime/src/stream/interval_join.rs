@@ -10,6 +10,35 @@ use floodmark_state::{Data, Key};
 use super::{KeyedStream, Stream};
 
 /// Two keyed streams whose records meet if they happened at about the same time.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Environment, Interval, Offset, OutputTag, WatermarkStrategy};
+/// use std::time::Duration;
+///
+/// const LATE: OutputTag<i64> = OutputTag::new("late");
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new();
+/// let by_time = || WatermarkStrategy::ascending().timestamps(|time: &i64| *time);
+/// let asked = env.from_vec("asked", vec![1_000, 5_000]).watermarks(by_time());
+/// let answered = env.from_vec("answered", vec![1_400, 9_000]).watermarks(by_time());
+/// let within = Interval::new(Offset::ZERO, Offset::after(Duration::from_secs(1)));
+/// let pairs = asked
+///     .key_by(|_| ())
+///     .interval_join(answered.key_by(|_| ()), within)
+///     .late_second_to(LATE)
+///     .join(|(), asked, answered| Some(answered.value - asked.value))
+///     .uid("pairs");
+/// pairs.side_output(LATE).print();
+/// let pairs = pairs.collect("pairs-seen");
+/// env.execute("questions").await?.wait().await?;
+/// assert_eq!(pairs.values(), [400]);
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "IntervalJoined")]
 pub struct IntervalJoin<K, A, B> {
     first: KeyedStream<K, A>,

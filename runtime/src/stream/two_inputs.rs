@@ -14,7 +14,7 @@ use floodmark_model::{Exchange, KeyGroupLayout};
 use floodmark_state::{Data, Key};
 
 use super::{KeyFunction, KeyedStream, Origin, Stream, key_function, routing};
-use crate::plan::{Assembly, Identity, Node, NodeId, NodeInput, Routing, TwoInputBlueprint};
+use crate::plan::{Assembly, Identity, Node, NodeId, NodeInput, Role, Routing, TwoInputBlueprint};
 
 /// Returns how the records of an origin reach an operator, when they are marked with their input.
 fn unkeyed<T: Data, U: Data>(origin: &Origin<T>) -> Routing<U> {
@@ -77,6 +77,7 @@ where
     let node = Node {
         name: name.to_owned(),
         identity,
+        role: Role::of::<P>(),
         inputs: ours.chain(theirs).collect(),
         blueprint: Arc::new(TwoInputBlueprint {
             first: first.routings,
@@ -93,6 +94,44 @@ where
 /// Two streams that go into one operator.
 ///
 /// Event time is the lesser of both; an idle one is not waited for.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{BoxError, CoProcess, Environment, RecordContext};
+///
+/// #[derive(Clone)]
+/// struct Lines;
+///
+/// impl CoProcess for Lines {
+///     type First = u64;
+///     type Second = String;
+///     type Out = String;
+///
+///     fn on_first(&mut self, paid: u64, cx: &mut RecordContext<'_, String>) -> Result<(), BoxError> {
+///         cx.emit(format!("paid {paid}"));
+///         Ok(())
+///     }
+///
+///     fn on_second(&mut self, note: String, cx: &mut RecordContext<'_, String>) -> Result<(), BoxError> {
+///         cx.emit(note);
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new();
+/// let payments = env.from_vec("payments", vec![250]);
+/// let notes = env.from_vec("notes", vec!["closed".to_owned()]);
+/// let lines = payments.connect(notes).process(Lines).collect("lines");
+/// env.execute("ledger").await?.wait().await?;
+/// let mut lines = lines.values();
+/// lines.sort();
+/// assert_eq!(lines, ["closed", "paid 250"]);
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "ConnectedStreams")]
 pub struct Connected<A, B> {
     first: Stream<A>,
@@ -100,6 +139,55 @@ pub struct Connected<A, B> {
 }
 
 /// Two streams with one key that go into one operator, which keeps state per key.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{BoxError, Context, Environment, KeyedCoProcess, ReducingState};
+///
+/// const BALANCE: ReducingState<i64> = ReducingState::new("balance", |left, right| left + right);
+///
+/// /// Money comes in on one side and goes out on the other.
+/// #[derive(Clone)]
+/// struct Balance;
+///
+/// impl KeyedCoProcess for Balance {
+///     type Key = u64;
+///     type First = (u64, i64);
+///     type Second = (u64, i64);
+///     type Out = (u64, i64);
+///
+///     fn on_first(
+///         &mut self,
+///         (_, paid): (u64, i64),
+///         cx: &mut Context<'_, u64, (u64, i64)>,
+///     ) -> Result<(), BoxError> {
+///         cx.state(BALANCE).add(paid);
+///         let balance = (*cx.key(), cx.state(BALANCE).get().unwrap_or(0));
+///         cx.emit(balance);
+///         Ok(())
+///     }
+///
+///     fn on_second(
+///         &mut self,
+///         (account, spent): (u64, i64),
+///         cx: &mut Context<'_, u64, (u64, i64)>,
+///     ) -> Result<(), BoxError> {
+///         self.on_first((account, -spent), cx)
+///     }
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new();
+/// let paid = env.from_vec("paid", vec![(7, 100)]).key_by(|(account, _)| *account);
+/// let spent = env.from_vec("spent", vec![(7, 30)]).key_by(|(account, _)| *account);
+/// let balances = paid.connect(spent).process(Balance).uid("balance").collect("balances");
+/// env.execute("accounts").await?.wait().await?;
+/// assert_eq!(balances.values().last(), Some(&(7, 70)));
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "ConnectedStreams")]
 pub struct KeyedConnected<K, A, B> {
     first: KeyedStream<K, A>,
@@ -107,11 +195,120 @@ pub struct KeyedConnected<K, A, B> {
 }
 
 /// A stream of rules that every subtask is to know.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{BroadcastStream, Environment};
+/// # use floodmark::{
+/// #     BoxError, BroadcastProcess, BroadcastRead, BroadcastWrite, RecordContext,
+/// # };
+/// #
+/// # /// Leaves out the words that are forbidden by then.
+/// # #[derive(Clone)]
+/// # struct Allowed;
+/// #
+/// # impl BroadcastProcess for Allowed {
+/// #     type In = String;
+/// #     type Rule = String;
+/// #     type Name = String;
+/// #     type Kept = ();
+/// #     type Out = String;
+/// #
+/// #     fn on_element(
+/// #         &mut self,
+/// #         word: String,
+/// #         forbidden: BroadcastRead<'_, String, ()>,
+/// #         cx: &mut RecordContext<'_, String>,
+/// #     ) -> Result<(), BoxError> {
+/// #         if forbidden.get(&word).is_none() {
+/// #             cx.emit(word);
+/// #         }
+/// #         Ok(())
+/// #     }
+/// #
+/// #     fn on_rule(
+/// #         &mut self,
+/// #         word: String,
+/// #         mut forbidden: BroadcastWrite<'_, String, ()>,
+/// #         _: &mut RecordContext<'_, String>,
+/// #     ) -> Result<(), BoxError> {
+/// #         forbidden.insert(word, ());
+/// #         Ok(())
+/// #     }
+/// # }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new();
+/// let forbidden: BroadcastStream<String> =
+///     env.from_vec("forbidden", vec!["salt".to_owned()]).as_rules();
+/// // `Allowed` is a `BroadcastProcess` over words and forbidden words.
+/// let words = env.from_vec("words", vec!["tea".to_owned()]).with_rules(forbidden);
+/// let words = words.process(Allowed).uid("allowed").collect("words-seen");
+/// env.execute("words").await?.wait().await?;
+/// assert_eq!(words.values(), ["tea"]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct BroadcastStream<R> {
     stream: Stream<R>,
 }
 
 /// A stream, and the rules it goes by.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{
+///     BoxError, BroadcastProcess, BroadcastRead, BroadcastWrite, Environment, RecordContext,
+/// };
+///
+/// /// Leaves out the words that are forbidden by then.
+/// #[derive(Clone)]
+/// struct Allowed;
+///
+/// impl BroadcastProcess for Allowed {
+///     type In = String;
+///     type Rule = String;
+///     type Name = String;
+///     type Kept = ();
+///     type Out = String;
+///
+///     fn on_element(
+///         &mut self,
+///         word: String,
+///         forbidden: BroadcastRead<'_, String, ()>,
+///         cx: &mut RecordContext<'_, String>,
+///     ) -> Result<(), BoxError> {
+///         if forbidden.get(&word).is_none() {
+///             cx.emit(word);
+///         }
+///         Ok(())
+///     }
+///
+///     fn on_rule(
+///         &mut self,
+///         word: String,
+///         mut forbidden: BroadcastWrite<'_, String, ()>,
+///         _: &mut RecordContext<'_, String>,
+///     ) -> Result<(), BoxError> {
+///         forbidden.insert(word, ());
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new();
+/// let forbidden = env.from_vec("forbidden", vec!["salt".to_owned()]).as_rules();
+/// let words = env.from_vec("words", vec!["tea".to_owned()]);
+/// let words = words.with_rules(forbidden).process(Allowed).uid("allowed").collect("words-seen");
+/// env.execute("words").await?.wait().await?;
+/// assert_eq!(words.values(), ["tea"]);
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "BroadcastConnectedStream")]
 pub struct WithRules<T, R> {
     stream: Stream<T>,
@@ -119,6 +316,66 @@ pub struct WithRules<T, R> {
 }
 
 /// A keyed stream, and the rules it goes by.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{
+///     BoxError, BroadcastRead, BroadcastWrite, Context, Environment, KeyedBroadcastProcess,
+///     RuleContext, ValueState,
+/// };
+///
+/// const COUNT: ValueState<u64> = ValueState::new("count");
+///
+/// /// Counts the words of each length, except for lengths that are left out by then.
+/// #[derive(Clone)]
+/// struct Counts;
+///
+/// impl KeyedBroadcastProcess for Counts {
+///     type Key = usize;
+///     type In = String;
+///     type Rule = usize;
+///     type Name = usize;
+///     type Kept = ();
+///     type Out = (usize, u64);
+///
+///     fn on_element(
+///         &mut self,
+///         _: String,
+///         left_out: BroadcastRead<'_, usize, ()>,
+///         cx: &mut Context<'_, usize, (usize, u64)>,
+///     ) -> Result<(), BoxError> {
+///         if left_out.get(cx.key()).is_none() {
+///             cx.state(COUNT).update(|count| *count += 1);
+///             let counted = (*cx.key(), cx.state(COUNT).or_default());
+///             cx.emit(counted);
+///         }
+///         Ok(())
+///     }
+///
+///     fn on_rule(
+///         &mut self,
+///         length: usize,
+///         mut left_out: BroadcastWrite<'_, usize, ()>,
+///         _: &mut RuleContext<'_, usize, (usize, u64)>,
+///     ) -> Result<(), BoxError> {
+///         left_out.insert(length, ());
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new();
+/// let left_out = env.from_vec("left-out", vec![4]).as_rules();
+/// let words = env.from_vec("words", vec!["tea".to_owned(), "rye".to_owned()]);
+/// let counts = words.key_by(String::len).with_rules(left_out).process(Counts);
+/// let counts = counts.uid("counts").collect("counts-seen");
+/// env.execute("words").await?.wait().await?;
+/// assert_eq!(counts.values(), [(3, 1), (3, 2)]);
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "BroadcastConnectedStream")]
 pub struct KeyedWithRules<K, T, R> {
     stream: KeyedStream<K, T>,

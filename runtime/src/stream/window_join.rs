@@ -13,6 +13,30 @@ use super::{KeyedStream, Origin, Stream, routing, two_inputs::key_of_both};
 use crate::{WindowedStream, plan::Identity};
 
 /// Two keyed streams whose records meet in windows.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Environment, Tumbling, WatermarkStrategy};
+/// use std::time::Duration;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new();
+/// let by_time = || WatermarkStrategy::ascending().timestamps(|(_, time): &(u64, i64)| *time);
+/// let orders = env.from_vec("orders", vec![(1, 1_000), (2, 2_000)]).watermarks(by_time());
+/// let paid = env.from_vec("paid", vec![(1, 4_000), (2, 6_000)]).watermarks(by_time());
+/// let joined = orders.key_by(|(id, _)| *id).join(paid.key_by(|(id, _)| *id));
+/// let both = joined
+///     .window(Tumbling::event_time(Duration::from_secs(5)))
+///     .apply(|id, _, _| Some(*id))
+///     .uid("both")
+///     .collect("both-seen");
+/// env.execute("orders").await?.wait().await?;
+/// assert_eq!(both.values(), [1]);
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "JoinedStreams")]
 #[doc(alias = "CoGroupedStreams")]
 pub struct Joined<K, A, B> {
@@ -20,6 +44,33 @@ pub struct Joined<K, A, B> {
 }
 
 /// Two keyed streams whose records are grouped by key and window.
+///
+/// # Examples
+///
+/// ```
+/// use floodmark::{Environment, Tumbling, WatermarkStrategy};
+/// use std::time::Duration;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), floodmark::Error> {
+/// let env = Environment::new();
+/// let by_time = || WatermarkStrategy::ascending().timestamps(|(_, time): &(u64, i64)| *time);
+/// let orders = env.from_vec("orders", vec![(1, 1_000), (2, 2_000)]).watermarks(by_time());
+/// let paid = env.from_vec("paid", vec![(1, 4_000), (2, 6_000)]).watermarks(by_time());
+/// let windowed = orders
+///     .key_by(|(id, _)| *id)
+///     .join(paid.key_by(|(id, _)| *id))
+///     .window(Tumbling::event_time(Duration::from_secs(5)))
+///     .allowed_lateness(Duration::from_secs(1));
+/// let both = windowed
+///     .co_group(|id, _, orders, paid| (!orders.is_empty() && !paid.is_empty()).then_some(*id))
+///     .uid("both")
+///     .collect("both-seen");
+/// env.execute("orders").await?.wait().await?;
+/// assert_eq!(both.values(), [1]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct WindowedJoin<K, A, B, G = AtEnd> {
     windowed: WindowedStream<K, Sided<A, B>, G>,
 }

@@ -40,6 +40,26 @@ use serde::{Serialize, de::DeserializeOwned};
 ///
 /// `Sync` because a frozen snapshot is serialised on another thread than the one that goes on
 /// reading the state.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_state as floodmark;
+/// use floodmark::Data;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone, Serialize, Deserialize)]
+/// struct Reading {
+///     sensor: String,
+///     level: f64,
+/// }
+///
+/// /// Takes whatever can be a record.
+/// fn takes(_: impl Data) {}
+///
+/// takes(Reading { sensor: "north".to_owned(), level: 1.5 });
+/// takes(("to".to_owned(), 7));
+/// ```
 pub trait Data: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
 
 impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Data for T {}
@@ -47,6 +67,27 @@ impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Data for T
 /// What can be a key: [`Data`] with an order.
 ///
 /// Equal keys must serialise to equal bytes, because the bytes choose the key group.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_state as floodmark;
+/// use floodmark::Key;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// enum Side {
+///     North,
+///     South,
+/// }
+///
+/// /// Takes whatever can be a key.
+/// fn takes(_: impl Key) {}
+///
+/// takes(Side::North);
+/// takes((Side::South, 7));
+/// takes(Some("to".to_owned()));
+/// ```
 pub trait Key: Data + Ord {}
 
 impl<T: Data + Ord> Key for T {}

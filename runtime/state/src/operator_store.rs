@@ -193,6 +193,20 @@ fn encode<T: Data>(frozen: &FrozenPages<T>) -> (u64, KeyGroupBytes) {
 }
 
 /// A list of a subtask.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_state as floodmark;
+/// use floodmark::OperatorListRef;
+///
+/// /// Adds a line, and keeps the newest three: `add(cx.state(LATEST), line)`.
+/// fn add(mut latest: OperatorListRef<'_, String>, line: String) {
+///     latest.push(line);
+///     let lines = latest.get();
+///     latest.set(lines[lines.len().saturating_sub(3)..].to_vec());
+/// }
+/// ```
 pub struct OperatorListRef<'a, T> {
     list: &'a mut Elements<T>,
 }

@@ -50,6 +50,20 @@ pub struct Migration<O, T>(
 );
 
 /// A [`Migration`] to `T`, whatever it is from.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_state as floodmark;
+/// use floodmark::{MigrateTo, Migration};
+///
+/// const FROM_EUROS: Migration<u32, u64> = Migration(1, |euros| u64::from(euros) * 100);
+/// const FROM_CENTS: Migration<u32, u64> = Migration(2, u64::from);
+///
+/// // Migrations from different types, all to one.
+/// const ALL: [&dyn MigrateTo<u64>; 2] = [&FROM_EUROS, &FROM_CENTS];
+/// assert_eq!(ALL.map(|migration| migration.version()), [1, 2]);
+/// ```
 pub trait MigrateTo<T>: Sync {
     /// Returns the version that it is from.
     fn version(&self) -> u32;
@@ -74,6 +88,19 @@ impl<O: Data, T> MigrateTo<T> for Migration<O, T> {
 }
 
 /// All migrations to `T`.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_state as floodmark;
+/// use floodmark::{Migration, Migrations};
+///
+/// const FROM_EUROS: Migration<u32, u64> = Migration(1, |euros| u64::from(euros) * 100);
+///
+/// // For `ValueState::version(2, IN_CENTS)`.
+/// const IN_CENTS: Migrations<u64> = &[&FROM_EUROS];
+/// assert_eq!(IN_CENTS.len(), 1);
+/// ```
 pub type Migrations<T> = &'static [&'static dyn MigrateTo<T>];
 
 /// The name of a state, how long its contents live, and the version of what they are made of: values

@@ -5,6 +5,7 @@ mod async_map;
 mod bad_input;
 mod busy_sources;
 mod exactly_once;
+mod explain;
 mod machine;
 mod migration;
 mod operator_state;

@@ -15,6 +15,16 @@
 //!
 //! Numbers are padded, so that the order of keys is the order of numbers. Data names contain term,
 //! attempt and checkpoint, so that no two executions ever write the same file.
+//!
+//! # Examples
+//!
+//! ```
+//! # use floodmark_wire::name as object_name;
+//! let log = object_name::log("checkpoints", "word-count");
+//! assert_eq!(log, "checkpoints/word-count/log");
+//! let slot = object_name::log_slot("checkpoints", "word-count", 7);
+//! assert_eq!(object_name::parse_log_slot(&slot), Some(7));
+//! ```
 
 use floodmark_model::{Attempt, CheckpointId, SubtaskId};
 

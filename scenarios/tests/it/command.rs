@@ -41,6 +41,18 @@ fn one_seed_in_two_processes_has_one_hash() {
 }
 
 #[test]
+fn a_job_is_explained_without_running_it() {
+    let explained = |format: &[&str]| {
+        let output = floodmark(&[&["explain", "flights"], format].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(explained(&[]).contains(": exactly once"));
+    assert!(explained(&["--format", "dot"]).starts_with("digraph \"flights\" {"));
+    assert!(explained(&["--format", "mermaid"]).starts_with("flowchart LR"));
+}
+
+#[test]
 fn a_recording_is_replayed_from_its_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("run.json");

@@ -179,6 +179,7 @@ impl<T: Data, U: Data> Operator for AsyncOperator<T, U> {
     type Out = U;
 
     const HAS_REQUESTS: bool = true;
+    const KEEPS: &'static str = "records whose requests are under way";
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.progress.watermark = cx.watermark;

@@ -26,9 +26,36 @@ use crate::{
 const RULES: &str = "#rules";
 
 /// The rules, for those who may only read them. They are in the order of their names.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::BroadcastRead;
+///
+/// /// Returns whether a number is below all limits.
+/// fn is_low(number: u64, limits: &BroadcastRead<'_, String, u64>) -> bool {
+///     limits.iter().all(|(_, limit)| number < *limit)
+/// }
+/// ```
 pub struct BroadcastRead<'a, N, R>(&'a BTreeMap<N, R>);
 
 /// The rules, for those who may change them.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::BroadcastWrite;
+///
+/// /// Sets a limit, or takes it back.
+/// fn change(name: &str, limit: Option<u64>, limits: &mut BroadcastWrite<'_, String, u64>) {
+///     match limit {
+///         Some(limit) => limits.insert(name.to_owned(), limit),
+///         None => limits.remove(name),
+///     };
+/// }
+/// ```
 pub struct BroadcastWrite<'a, N, R>(&'a mut BTreeMap<N, R>);
 
 impl<N: Ord, R> BroadcastRead<'_, N, R> {
@@ -82,6 +109,54 @@ impl<N: Ord, R> BroadcastWrite<'_, N, R> {
 }
 
 /// A function over keyed records that goes by rules, which come as a stream of their own.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{
+///     BoxError, BroadcastRead, BroadcastWrite, Context, KeyedBroadcastProcess, RuleContext, ValueState,
+/// };
+///
+/// const TOTAL: ValueState<u64> = ValueState::new("total");
+///
+/// /// Adds up what a customer spends, and tells when it is more than the limit of that day.
+/// #[derive(Clone)]
+/// struct Limited;
+///
+/// impl KeyedBroadcastProcess for Limited {
+///     type Key = u64;
+///     type In = u64;
+///     type Rule = u64;
+///     type Name = ();
+///     type Kept = u64;
+///     type Out = u64;
+///
+///     fn on_element(
+///         &mut self,
+///         spent: u64,
+///         limits: BroadcastRead<'_, (), u64>,
+///         cx: &mut Context<'_, u64, u64>,
+///     ) -> Result<(), BoxError> {
+///         cx.state(TOTAL).update(|total| *total += spent);
+///         let total = cx.state(TOTAL).or_default();
+///         if limits.get(&()).is_some_and(|limit| *limit < total) {
+///             cx.emit(total);
+///         }
+///         Ok(())
+///     }
+///
+///     fn on_rule(
+///         &mut self,
+///         limit: u64,
+///         mut limits: BroadcastWrite<'_, (), u64>,
+///         _: &mut RuleContext<'_, u64, u64>,
+///     ) -> Result<(), BoxError> {
+///         limits.insert((), limit);
+///         Ok(())
+///     }
+/// }
+/// ```
 #[doc(alias = "KeyedBroadcastProcessFunction")]
 pub trait KeyedBroadcastProcess: Send + 'static {
     /// What the records are keyed by.
@@ -148,6 +223,49 @@ pub trait KeyedBroadcastProcess: Send + 'static {
 }
 
 /// A function over records without a key that goes by rules, which come as a stream of their own.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{
+///     BoxError, BroadcastProcess, BroadcastRead, BroadcastWrite, RecordContext,
+/// };
+///
+/// /// Leaves out the words that are forbidden by then.
+/// #[derive(Clone)]
+/// struct Allowed;
+///
+/// impl BroadcastProcess for Allowed {
+///     type In = String;
+///     type Rule = String;
+///     type Name = String;
+///     type Kept = ();
+///     type Out = String;
+///
+///     fn on_element(
+///         &mut self,
+///         word: String,
+///         forbidden: BroadcastRead<'_, String, ()>,
+///         cx: &mut RecordContext<'_, String>,
+///     ) -> Result<(), BoxError> {
+///         if forbidden.get(&word).is_none() {
+///             cx.emit(word);
+///         }
+///         Ok(())
+///     }
+///
+///     fn on_rule(
+///         &mut self,
+///         word: String,
+///         mut forbidden: BroadcastWrite<'_, String, ()>,
+///         _: &mut RecordContext<'_, String>,
+///     ) -> Result<(), BoxError> {
+///         forbidden.insert(word, ());
+///         Ok(())
+///     }
+/// }
+/// ```
 #[doc(alias = "BroadcastProcessFunction")]
 pub trait BroadcastProcess: Send + 'static {
     /// What it takes.
@@ -207,6 +325,27 @@ pub trait BroadcastProcess: Send + 'static {
 }
 
 /// What the function for rules can reach: the outputs, and the state of every key of the subtask.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{BoxError, RuleContext, ValueState};
+///
+/// const TOTAL: ValueState<u64> = ValueState::new("total");
+///
+/// /// Emits all totals above a limit, and begins them anew.
+/// fn settle(limit: u64, cx: &mut RuleContext<'_, u64, u64>) -> Result<(), BoxError> {
+///     cx.for_each_key(TOTAL, |cx| {
+///         let total = cx.state(TOTAL).or_default();
+///         if limit < total {
+///             cx.state(TOTAL).clear();
+///             cx.emit(total);
+///         }
+///         Ok(())
+///     })
+/// }
+/// ```
 pub struct RuleContext<'a, K, O> {
     timestamp: Timestamp,
     keyed: &'a mut KeyedRuntime<K>,
@@ -305,6 +444,8 @@ where
     type In = Sided<P::In, P::Rule>;
     type Out = P::Out;
 
+    const KEEPS: &'static str = "rules, and state and timers per key";
+
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.rules = cx.restored.take_value(&self.uid, RULES)?.unwrap_or_default();
         self.keyed = Some(KeyedRuntime::restore(&self.uid, cx)?);
@@ -383,6 +524,8 @@ impl<P: BroadcastProcess> BroadcastOperator<P> {
 impl<P: BroadcastProcess> Operator for BroadcastOperator<P> {
     type In = Sided<P::In, P::Rule>;
     type Out = P::Out;
+
+    const KEEPS: &'static str = "rules";
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.rules = cx.restored.take_value(&self.uid, RULES)?.unwrap_or_default();

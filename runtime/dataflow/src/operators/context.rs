@@ -16,6 +16,35 @@ const EVENT_TIMERS: &str = "#timers";
 const PROCESSING_TIMERS: &str = "#processing-timers";
 
 /// What a process function can reach: the state, the timers and the outputs of one key.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{BoxError, Context, KeyedProcess, ValueState};
+///
+/// const COUNT: ValueState<u64> = ValueState::new("count");
+///
+/// #[derive(Clone)]
+/// struct Count;
+///
+/// impl KeyedProcess for Count {
+///     type Key = String;
+///     type In = u64;
+///     type Out = (String, u64);
+///
+///     fn on_element(
+///         &mut self,
+///         value: u64,
+///         cx: &mut Context<'_, String, (String, u64)>,
+///     ) -> Result<(), BoxError> {
+///         cx.state(COUNT).update(|count| *count += value);
+///         let counted = (cx.key().clone(), cx.state(COUNT).or_default());
+///         cx.emit(counted);
+///         Ok(())
+///     }
+/// }
+/// ```
 pub struct Context<'a, K, O> {
     key: &'a K,
     place: KeyPlace,
@@ -88,6 +117,24 @@ impl<K: Key, O: Data> Context<'_, K, O> {
 /// within a heartbeat interval. A timer whose time was reached while the job was down fires as soon as the job
 /// is up again. When all input has ended, event-time timers fire, and processing-time timers whose
 /// time has not come are dropped with the job.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{Context, Timestamp};
+/// use std::time::Duration;
+///
+/// /// Sets a timer a minute after the record, and takes back another one.
+/// fn postpone(cx: &mut Context<'_, String, u64>, last: Timestamp) {
+///     let next = cx.timestamp() + Duration::from_secs(60);
+///     let mut timers = cx.timers();
+///     timers.delete_event_time(last);
+///     if timers.current_watermark() < next {
+///         timers.register_event_time(next);
+///     }
+/// }
+/// ```
 ///
 /// # Determinism
 ///

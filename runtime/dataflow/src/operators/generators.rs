@@ -9,6 +9,34 @@ use crate::Error;
 ///
 /// Every split of a source has a generator of its own, which begins as a clone of the one that the
 /// strategy was given, and is part of every snapshot: after a failure it goes on from where it was.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{Timestamp, WatermarkGenerator, WatermarkOutput};
+/// use serde::{Deserialize, Serialize};
+///
+/// /// Promises, behind every record that says so, that everything before it was sent.
+/// #[derive(Clone, Serialize, Deserialize)]
+/// struct OnComplete;
+///
+/// /// A value, and whether everything before it was sent.
+/// type Reading = (u64, bool);
+///
+/// impl WatermarkGenerator<Reading> for OnComplete {
+///     fn on_record(
+///         &mut self,
+///         (_, is_complete): &Reading,
+///         timestamp: Timestamp,
+///         output: &mut WatermarkOutput,
+///     ) {
+///         if *is_complete {
+///             output.emit(timestamp);
+///         }
+///     }
+/// }
+/// ```
 pub trait WatermarkGenerator<T>: Data {
     /// Hears of a record. What is promised comes behind it.
     fn on_record(&mut self, value: &T, timestamp: Timestamp, output: &mut WatermarkOutput);
@@ -23,6 +51,23 @@ pub trait WatermarkGenerator<T>: Data {
 }
 
 /// Takes what a [`WatermarkGenerator`] says.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{Timestamp, WatermarkOutput};
+///
+/// /// Promises a time, or that nothing will come for a while.
+/// fn say(next: Option<Timestamp>, output: &mut WatermarkOutput) {
+///     match next {
+///         Some(time) => output.emit(time),
+///         None => output.mark_idle(),
+///     }
+/// }
+///
+/// say(Some(Timestamp(1_000)), &mut WatermarkOutput::default());
+/// ```
 #[derive(Debug, Default)]
 pub struct WatermarkOutput {
     pub(crate) watermark: Option<Timestamp>,

@@ -14,6 +14,28 @@ use floodmark_state::{
 use crate::operators::Aggregate;
 
 /// Names a state and says how it is reached from a key.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; pub use floodmark_state::*; }
+/// use floodmark::{Context, Data, StateHandle, ValueState};
+///
+/// const COUNT: ValueState<u64> = ValueState::new("count");
+///
+/// /// Runs a function on a state of the current key, whatever its kind.
+/// fn with<H: StateHandle, T: Data, R>(
+///     cx: &mut Context<'_, String, T>,
+///     handle: H,
+///     function: impl FnOnce(H::Ref<'_, String>) -> R,
+/// ) -> R {
+///     function(cx.state(handle))
+/// }
+///
+/// fn count_one(cx: &mut Context<'_, String, u64>) {
+///     with(cx, COUNT, |mut count| count.update(|count| *count += 1));
+/// }
+/// ```
 pub trait StateHandle {
     /// The state of one key.
     type Ref<'a, K: Key>;
@@ -130,6 +152,38 @@ handle! {
 handle! {
     /// A state of many values per key, in the order in which they were added. With a life time, each
     /// value has its own. What [`version`](Self::version) migrates are the values.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+    /// use floodmark::{BoxError, Context, KeyedProcess, ListState};
+    ///
+    /// const LATEST: ListState<u64> = ListState::new("latest");
+    ///
+    /// #[derive(Clone)]
+    /// struct Latest;
+    ///
+    /// impl KeyedProcess for Latest {
+    ///     type Key = String;
+    ///     type In = u64;
+    ///     type Out = u64;
+    ///
+    ///     fn on_element(
+    ///         &mut self,
+    ///         value: u64,
+    ///         cx: &mut Context<'_, String, u64>,
+    ///     ) -> Result<(), BoxError> {
+    ///         cx.state(LATEST).push(value);
+    ///         if cx.state(LATEST).len() == 10 {
+    ///             let sum = cx.state(LATEST).iter().sum();
+    ///             cx.state(LATEST).clear();
+    ///             cx.emit(sum);
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
     ListState<T> of T
 }
 
@@ -137,6 +191,35 @@ handle! {
     /// A state of a map per key. It is read in the order of the entries' names. With a life time,
     /// each entry has its own. What [`version`](Self::version) migrates are the entries, `(name,
     /// value)`: no two of them may come out with one name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+    /// use floodmark::{BoxError, Context, KeyedProcess, MapState};
+    ///
+    /// const VISITS: MapState<String, u64> = MapState::new("visits");
+    ///
+    /// #[derive(Clone)]
+    /// struct Pages;
+    ///
+    /// impl KeyedProcess for Pages {
+    ///     type Key = String;
+    ///     type In = String;
+    ///     type Out = u64;
+    ///
+    ///     fn on_element(
+    ///         &mut self,
+    ///         value: String,
+    ///         cx: &mut Context<'_, String, u64>,
+    ///     ) -> Result<(), BoxError> {
+    ///         cx.state(VISITS).update(value.clone(), |count| *count += 1);
+    ///         let count = cx.state(VISITS).get(&value).unwrap_or(0);
+    ///         cx.emit(count);
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
     MapState<N, V> of (N, V)
 }
 
@@ -192,6 +275,36 @@ impl<N: Key, V: Data> StateHandle for MapState<N, V> {
 }
 
 /// A state of one value per key, into which others are combined one by one.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{BoxError, Context, KeyedProcess, ReducingState};
+///
+/// const HIGHEST: ReducingState<u64> = ReducingState::new("highest", |left, right| left.max(right));
+///
+/// #[derive(Clone)]
+/// struct Highest;
+///
+/// impl KeyedProcess for Highest {
+///     type Key = String;
+///     type In = u64;
+///     type Out = u64;
+///
+///     fn on_element(
+///         &mut self,
+///         value: u64,
+///         cx: &mut Context<'_, String, u64>,
+///     ) -> Result<(), BoxError> {
+///         cx.state(HIGHEST).add(value);
+///         if let Some(highest) = cx.state(HIGHEST).get() {
+///             cx.emit(highest);
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ReducingState<T: 'static> {
     value: ValueState<T>,
@@ -226,6 +339,19 @@ impl<T> ReducingState<T> {
 }
 
 /// The combined value of one key.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::ReducingRef;
+///
+/// /// Adds values, and returns the result: `added(cx.state(TOTAL), &[1, 2])`.
+/// fn added(mut total: ReducingRef<'_, String, u64>, values: &[u64]) -> u64 {
+///     values.iter().for_each(|value| total.add(*value));
+///     total.get().unwrap_or(0)
+/// }
+/// ```
 pub struct ReducingRef<'a, K, T: Data> {
     value: ValueRef<'a, K, T>,
     reduce: fn(T, T) -> T,
@@ -270,6 +396,49 @@ impl<T: Data> StateHandle for ReducingState<T> {
 }
 
 /// A state of one accumulator per key, to which values are added one by one.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{Aggregate, AggregatingState, Context};
+///
+/// /// The number of words, and of their letters.
+/// #[derive(Clone, Copy)]
+/// struct Letters;
+///
+/// impl Aggregate for Letters {
+///     type In = String;
+///     type Acc = (u64, u64);
+///     type Out = (u64, u64);
+///
+///     fn init(&self) -> (u64, u64) {
+///         (0, 0)
+///     }
+///
+///     fn add(&self, (words, letters): &mut (u64, u64), word: String) {
+///         *words += 1;
+///         *letters += word.chars().count() as u64;
+///     }
+///
+///     fn finish(&self, counted: (u64, u64)) -> (u64, u64) {
+///         counted
+///     }
+///
+///     fn merge(&self, left: (u64, u64), right: (u64, u64)) -> (u64, u64) {
+///         (left.0 + right.0, left.1 + right.1)
+///     }
+/// }
+///
+/// const LETTERS: AggregatingState<Letters> = AggregatingState::new("letters", Letters);
+///
+/// fn add(word: String, cx: &mut Context<'_, u64, (u64, u64)>) {
+///     cx.state(LETTERS).add(word);
+///     if let Some(counted) = cx.state(LETTERS).get() {
+///         cx.emit(counted);
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct AggregatingState<A: Aggregate> {
     accumulator: ValueState<A::Acc>,
@@ -307,6 +476,20 @@ impl<A: Aggregate + Copy> AggregatingState<A> {
 }
 
 /// The accumulator of one key.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{Aggregate, AggregatingRef};
+///
+/// /// Returns the result so far and begins anew: `taken(cx.state(LETTERS))`.
+/// fn taken<A: Aggregate>(mut state: AggregatingRef<'_, u64, A>) -> Option<A::Out> {
+///     let result = state.get();
+///     state.clear();
+///     result
+/// }
+/// ```
 pub struct AggregatingRef<'a, K, A: Aggregate> {
     accumulator: ValueRef<'a, K, A::Acc>,
     aggregate: A,

@@ -19,6 +19,17 @@ use crate::{
 };
 
 /// A distance in event time, in either direction.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::Offset;
+/// use std::time::Duration;
+///
+/// let second = Duration::from_secs(1);
+/// assert!(Offset::before(second) < Offset::ZERO && Offset::ZERO < Offset::after(second));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Offset(i64);
 
@@ -38,6 +49,22 @@ impl Offset {
 }
 
 /// Where partners lie, as seen from a record of the first input: bounds included.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{Interval, Offset};
+/// use std::time::Duration;
+///
+/// // From five seconds before to, but not including, one second after.
+/// let around = Interval::new(
+///     Offset::before(Duration::from_secs(5)),
+///     Offset::after(Duration::from_secs(1)),
+/// )
+/// .without_upper();
+/// # let _ = around;
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Interval {
     lower: i64,

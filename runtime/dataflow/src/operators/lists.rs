@@ -7,6 +7,28 @@ use floodmark_state::{
 use crate::{Error, chain::OpenContext, operators::handles::check_name};
 
 /// Names a list of a subtask.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{InitializeContext, OperatorListState, OperatorStateHandle};
+///
+/// const WAITING: OperatorListState<String> = OperatorListState::new("waiting");
+///
+/// /// Runs a function on a list, whatever its kind.
+/// fn with<H: OperatorStateHandle, R>(
+///     cx: &mut InitializeContext<'_>,
+///     handle: H,
+///     function: impl FnOnce(H::Ref<'_>) -> R,
+/// ) -> R {
+///     function(cx.state(handle))
+/// }
+///
+/// fn waiting_count(cx: &mut InitializeContext<'_>) -> usize {
+///     with(cx, WAITING, |waiting| waiting.len())
+/// }
+/// ```
 pub trait OperatorStateHandle {
     /// The list.
     type Ref<'a>;
@@ -105,6 +127,20 @@ list_handle! {
 
 /// What a function without keys can reach before the first record: its lists, and which subtask it is
 /// in.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{BoxError, InitializeContext, OperatorListState};
+///
+/// const WAITING: OperatorListState<String> = OperatorListState::new("waiting");
+///
+/// /// Returns what was waiting when the checkpoint was taken: for `ProcessFunction::initialize`.
+/// fn waiting(cx: &mut InitializeContext<'_>) -> Result<Vec<String>, BoxError> {
+///     if cx.is_restored() { Ok(cx.state(WAITING).get()) } else { Ok(Vec::new()) }
+/// }
+/// ```
 #[doc(alias = "FunctionInitializationContext")]
 pub struct InitializeContext<'a> {
     pub(crate) lists: &'a mut OperatorStore,

@@ -13,6 +13,47 @@ use crate::{
 ///
 /// The value that implements it is shared by all keys of a subtask and is *not* part of any
 /// snapshot: what must survive a failure belongs in state.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{BoxError, Context, KeyedProcess, TimeDomain, Timestamp, ValueState};
+/// use std::time::Duration;
+///
+/// const COUNT: ValueState<u64> = ValueState::new("count");
+///
+/// /// Counts records per key, and emits the number a minute after the first one.
+/// #[derive(Clone)]
+/// struct PerMinute;
+///
+/// impl KeyedProcess for PerMinute {
+///     type Key = String;
+///     type In = u64;
+///     type Out = u64;
+///
+///     fn on_element(&mut self, _: u64, cx: &mut Context<'_, String, u64>) -> Result<(), BoxError> {
+///         if cx.state(COUNT).get().is_none() {
+///             let end = cx.timestamp() + Duration::from_secs(60);
+///             cx.timers().register_event_time(end);
+///         }
+///         cx.state(COUNT).update(|count| *count += 1);
+///         Ok(())
+///     }
+///
+///     fn on_timer(
+///         &mut self,
+///         _: Timestamp,
+///         _: TimeDomain,
+///         cx: &mut Context<'_, String, u64>,
+///     ) -> Result<(), BoxError> {
+///         let count = cx.state(COUNT).or_default();
+///         cx.state(COUNT).clear();
+///         cx.emit(count);
+///         Ok(())
+///     }
+/// }
+/// ```
 #[doc(alias = "KeyedProcessFunction")]
 pub trait KeyedProcess: Send + 'static {
     /// What the stream is keyed by.
@@ -99,6 +140,8 @@ where
 {
     type In = P::In;
     type Out = P::Out;
+
+    const KEEPS: &'static str = "state and timers per key";
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.keyed = Some(KeyedRuntime::restore(&self.uid, cx)?);

@@ -18,6 +18,36 @@ use crate::{
 /// It has no timers and no state per key. What it remembers are lists of its subtask:
 /// [`OperatorListState`](crate::operators::OperatorListState) and
 /// [`UnionListState`](crate::operators::UnionListState).
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{BoxError, OutputTag, ProcessFunction, RecordContext};
+///
+/// const BROKEN: OutputTag<String> = OutputTag::new("broken");
+///
+/// /// Reads numbers; what is none goes aside.
+/// #[derive(Clone)]
+/// struct Parse;
+///
+/// impl ProcessFunction for Parse {
+///     type In = String;
+///     type Out = u64;
+///
+///     fn on_element(
+///         &mut self,
+///         line: String,
+///         cx: &mut RecordContext<'_, u64>,
+///     ) -> Result<(), BoxError> {
+///         match line.parse() {
+///             Ok(number) => cx.emit(number),
+///             Err(_) => cx.emit_to(BROKEN, line),
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
 #[doc(alias = "CheckpointedFunction")]
 pub trait ProcessFunction: Send + 'static {
     /// What it takes.
@@ -57,6 +87,21 @@ pub trait ProcessFunction: Send + 'static {
 }
 
 /// What a process function without keys can reach.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::RecordContext;
+/// use std::time::Duration;
+///
+/// /// Emits a value unless it is more than a minute behind event time.
+/// fn emit_if_fresh(value: u64, cx: &mut RecordContext<'_, u64>) {
+///     if cx.current_watermark() <= cx.timestamp() + Duration::from_secs(60) {
+///         cx.emit(value);
+///     }
+/// }
+/// ```
 pub struct RecordContext<'a, O> {
     timestamp: Timestamp,
     watermark: Timestamp,
@@ -125,6 +170,8 @@ impl<P: ProcessFunction> RecordProcessOperator<P> {
 impl<P: ProcessFunction> Operator for RecordProcessOperator<P> {
     type In = P::In;
     type Out = P::Out;
+
+    const KEEPS: &'static str = "lists";
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.watermark = cx.watermark;

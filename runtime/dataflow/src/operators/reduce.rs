@@ -35,6 +35,8 @@ where
     type In = T;
     type Out = T;
 
+    const KEEPS: &'static str = "one record per key";
+
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         let sections = cx.restored.take(&self.uid, "value");
         self.values = Some(Table::restore(cx.key_groups, &sections)?);

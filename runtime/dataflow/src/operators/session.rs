@@ -312,6 +312,8 @@ where
     type In = T;
     type Out = (K, Window, A::Out);
 
+    const KEEPS: &'static str = "windows per key";
+
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.opened = Some(Opened::restore(&self.uid, self.gap, cx)?);
         self.key_of.open(&self.uid, cx);

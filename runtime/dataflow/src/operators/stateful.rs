@@ -37,6 +37,8 @@ where
     type In = T;
     type Out = O;
 
+    const KEEPS: &'static str = "one value per key";
+
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         let sections = cx.restored.take(&self.uid, "state");
         self.states = Some(Table::restore(cx.key_groups, &sections)?);

@@ -6,7 +6,7 @@ use floodmark_model::{Batch, Record, Timestamp};
 use floodmark_state::Data;
 
 use crate::{
-    BoxError, Error,
+    BoxError, Delivery, Error,
     chain::{Emitter, Operator},
 };
 
@@ -138,6 +138,8 @@ where
 impl<T: Data, F: FnMut(T) -> Result<(), BoxError> + Send> Operator for ForEach<T, F> {
     type In = T;
     type Out = ();
+
+    const DELIVERY: Option<Delivery> = Some(Delivery::Plain);
 
     fn on_batch(&mut self, batch: Batch<T>, _: &mut Emitter<()>) -> Result<(), Error> {
         let visited = batch.into_iter().try_for_each(|record| (self.visit)(record.value));

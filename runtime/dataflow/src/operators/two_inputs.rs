@@ -15,6 +15,17 @@ use crate::{
 };
 
 /// A record of one of two inputs.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::Sided;
+///
+/// let both: [Sided<u64, &str>; 2] = [Sided::First(7), Sided::Second("seven")];
+/// let first_count = both.iter().filter(|value| matches!(value, Sided::First(_))).count();
+/// assert_eq!(first_count, 1);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sided<A, B> {
     /// Of the first.
@@ -50,6 +61,41 @@ impl<T: Data, S: Data> Operator for Mark<T, S> {
 ///
 /// The value that implements it is shared by all keys of a subtask and is *not* part of any
 /// snapshot: what must survive a failure belongs in state.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{BoxError, Context, KeyedCoProcess, ValueState};
+///
+/// const NAME: ValueState<String> = ValueState::new("name");
+///
+/// /// Gives the visits of a user the user's latest name.
+/// #[derive(Clone)]
+/// struct Named;
+///
+/// impl KeyedCoProcess for Named {
+///     type Key = u64;
+///     type First = (u64, String);
+///     type Second = u64;
+///     type Out = String;
+///
+///     fn on_first(
+///         &mut self,
+///         (_, name): (u64, String),
+///         cx: &mut Context<'_, u64, String>,
+///     ) -> Result<(), BoxError> {
+///         cx.state(NAME).set(name);
+///         Ok(())
+///     }
+///
+///     fn on_second(&mut self, _: u64, cx: &mut Context<'_, u64, String>) -> Result<(), BoxError> {
+///         let name = cx.state(NAME).get().unwrap_or_else(|| "somebody".to_owned());
+///         cx.emit(format!("{name} was here"));
+///         Ok(())
+///     }
+/// }
+/// ```
 #[doc(alias = "KeyedCoProcessFunction")]
 pub trait KeyedCoProcess: Send + 'static {
     /// What both streams are keyed by.
@@ -109,6 +155,33 @@ pub trait KeyedCoProcess: Send + 'static {
 
 /// A function over two inputs without keys. It has no timers and no state per key; what it remembers
 /// are lists of its subtask.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{BoxError, CoProcess, RecordContext};
+///
+/// /// Brings numbers, and numbers as text, into one stream.
+/// #[derive(Clone)]
+/// struct Numbers;
+///
+/// impl CoProcess for Numbers {
+///     type First = u64;
+///     type Second = String;
+///     type Out = u64;
+///
+///     fn on_first(&mut self, number: u64, cx: &mut RecordContext<'_, u64>) -> Result<(), BoxError> {
+///         cx.emit(number);
+///         Ok(())
+///     }
+///
+///     fn on_second(&mut self, text: String, cx: &mut RecordContext<'_, u64>) -> Result<(), BoxError> {
+///         cx.emit(text.parse()?);
+///         Ok(())
+///     }
+/// }
+/// ```
 #[doc(alias = "CoProcessFunction")]
 pub trait CoProcess: Send + 'static {
     /// What the first input takes.

@@ -25,6 +25,22 @@ const WATERMARK_EVERY: u64 = 64;
 /// faster than the others makes none of their records late. Counting records rather than time
 /// makes the position of every watermark, and so what is late, a function of the input alone: a
 /// recovery does not change it.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::WatermarkStrategy;
+/// use std::time::Duration;
+///
+/// /// A sensor, and the time of a reading in seconds.
+/// type Reading = (u64, i64);
+///
+/// let strategy = WatermarkStrategy::bounded_out_of_orderness(Duration::from_secs(5))
+///     .timestamps(|(_, seconds): &Reading| seconds * 1_000)
+///     .idle_after(Duration::from_secs(60));
+/// # let _ = strategy;
+/// ```
 pub struct WatermarkStrategy<T> {
     bound: Duration,
     idle_after: Option<Duration>,
@@ -485,6 +501,8 @@ impl<T: Data> WatermarkOperator<T> {
 impl<T: Data> Operator for WatermarkOperator<T> {
     type In = T;
     type Out = T;
+
+    const KEEPS: &'static str = "event time per split";
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         if let Some(progress) = cx.restored.take_value(&self.uid, "progress")? {

@@ -21,6 +21,19 @@ use crate::{
 };
 
 /// A span of event time, `start..end`.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{Timestamp, Window};
+/// use std::time::Duration;
+///
+/// let window = Window::tumbling(Timestamp(7_000), Duration::from_secs(5));
+/// assert_eq!((window.start, window.end), (Timestamp(5_000), Timestamp(10_000)));
+/// assert!(window.contains(Timestamp(9_999)) && !window.contains(window.end));
+/// assert_eq!(window.max_timestamp(), Timestamp(9_999));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[doc(alias = "TimeWindow")]
 pub struct Window {
@@ -72,6 +85,47 @@ impl Window {
 }
 
 /// Combines values into a result, step by step.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::Aggregate;
+///
+/// /// The mean of numbers, rounded down.
+/// #[derive(Clone, Copy)]
+/// struct Mean;
+///
+/// impl Aggregate for Mean {
+///     const IS_COMMUTATIVE: bool = true;
+///
+///     type In = u64;
+///     /// Sum and number.
+///     type Acc = (u64, u64);
+///     type Out = u64;
+///
+///     fn init(&self) -> (u64, u64) {
+///         (0, 0)
+///     }
+///
+///     fn add(&self, (sum, count): &mut (u64, u64), number: u64) {
+///         *sum += number;
+///         *count += 1;
+///     }
+///
+///     fn finish(&self, (sum, count): (u64, u64)) -> u64 {
+///         sum / count
+///     }
+///
+///     fn merge(&self, left: (u64, u64), right: (u64, u64)) -> (u64, u64) {
+///         (left.0 + right.0, left.1 + right.1)
+///     }
+/// }
+///
+/// let mut so_far = Mean.init();
+/// [1, 2, 6].into_iter().for_each(|number| Mean.add(&mut so_far, number));
+/// assert_eq!(Mean.finish(so_far), 3);
+/// ```
 #[doc(alias = "AggregateFunction")]
 pub trait Aggregate: Send + Sync + Clone + 'static {
     /// What is combined.
@@ -484,6 +538,8 @@ where
 {
     type In = T;
     type Out = (K, Window, A::Out);
+
+    const KEEPS: &'static str = "windows per key";
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.opened = Some(Opened::restore(&self.uid, cx)?);

@@ -7,7 +7,7 @@ use floodmark_platform::Machine;
 use floodmark_state::Data;
 
 use crate::{
-    BoxError, Error,
+    BoxError, Delivery, Error,
     chain::{Emitter, OpenContext, Operator},
 };
 
@@ -15,8 +15,39 @@ use crate::{
 ///
 /// After a failure it gets records again that it has seen before: at least once. Every subtask, and
 /// every attempt of it, has a clone of its own.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{BoxError, Delivery, Record, Writer};
+/// use std::{collections::BTreeMap, sync::{Arc, Mutex}};
+///
+/// /// Writes values under their names; what comes again is written over what was there.
+/// #[derive(Clone, Default)]
+/// struct Table(Arc<Mutex<BTreeMap<String, u64>>>);
+///
+/// impl Writer<(String, u64)> for Table {
+///     const DELIVERY: Delivery = Delivery::Idempotent;
+///
+///     fn write(&mut self, record: Record<(String, u64)>) -> Result<(), BoxError> {
+///         let (name, value) = record.value;
+///         self.0.lock().expect("nobody panics with it").insert(name, value);
+///         Ok(())
+///     }
+/// }
+///
+/// let mut table = Table::default();
+/// table.write(Record::from(("to".to_owned(), 1))).expect("there is room");
+/// table.write(Record::from(("to".to_owned(), 1))).expect("there is room");
+/// assert_eq!(table.0.lock().expect("nobody panics with it").len(), 1);
+/// ```
 #[doc(alias = "SinkWriter")]
 pub trait Writer<T>: Clone + Send + Sync + 'static {
+    /// How it treats records that come again. One that overwrites what it wrote before may say
+    /// [`Delivery::Idempotent`]. Nothing depends on it but what a job says of itself.
+    const DELIVERY: Delivery = Delivery::Plain;
+
     /// Prepares for the first record. Called once in every attempt.
     ///
     /// # Errors
@@ -75,6 +106,8 @@ impl<T, W> WriterOperator<T, W> {
 impl<T: Data, W: Writer<T>> Operator for WriterOperator<T, W> {
     type In = T;
     type Out = ();
+
+    const DELIVERY: Option<Delivery> = Some(W::DELIVERY);
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         let done = self.writer.open(cx.machine);

@@ -38,6 +38,20 @@ impl<T: Data> Form for ListForm<T> {
 }
 
 /// The list of one key. A list without values and no list are the same.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_state as floodmark;
+/// use floodmark::ListRef;
+///
+/// /// Adds a value and keeps the newest three: `add(cx.state(LATEST), 7)`.
+/// fn add(mut latest: ListRef<'_, String, u64>, value: u64) {
+///     latest.push(value);
+///     let values = latest.get();
+///     latest.set(values[values.len().saturating_sub(3)..].to_vec());
+/// }
+/// ```
 pub struct ListRef<'a, K, T: Data> {
     cells: Cells<'a, K, ListForm<T>>,
     place: KeyPlace,

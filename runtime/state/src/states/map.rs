@@ -58,6 +58,20 @@ fn collect<N: Key, V, I>(
 }
 
 /// The map of one key. A map without entries and no map are the same.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_state as floodmark;
+/// use floodmark::MapRef;
+///
+/// /// Forgets everything before a day, and returns the sum of the rest: `since(cx.state(DAYS), 7)`.
+/// fn since(mut days: MapRef<'_, String, u32, u64>, day: u32) -> u64 {
+///     let old: Vec<u32> = days.range(..day).map(|(day, _)| *day).collect();
+///     old.iter().for_each(|day| days.remove(day));
+///     days.iter().map(|(_, amount)| amount).sum()
+/// }
+/// ```
 pub struct MapRef<'a, K, N: Key, V: Data> {
     cells: Cells<'a, K, MapForm<N, V>>,
     place: KeyPlace,

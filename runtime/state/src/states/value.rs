@@ -25,6 +25,19 @@ impl<V: Data> Form for ValueForm<V> {
 }
 
 /// One value of one key.
+///
+/// # Examples
+///
+/// ```
+/// # use floodmark_state as floodmark;
+/// use floodmark::ValueRef;
+///
+/// /// Counts one more, and returns how many there are: `counted(cx.state(COUNT))`.
+/// fn counted(mut count: ValueRef<'_, String, u64>) -> u64 {
+///     count.update(|count| *count += 1);
+///     count.or_default()
+/// }
+/// ```
 pub struct ValueRef<'a, K, V: Data> {
     cells: Cells<'a, K, ValueForm<V>>,
     place: KeyPlace,

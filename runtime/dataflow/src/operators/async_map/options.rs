@@ -12,6 +12,20 @@ type OnTimeout<T, O> = dyn Fn(T) -> Result<O, BoxError> + Send + Sync;
 type IsRetried = dyn Fn(&BoxError) -> bool + Send + Sync;
 
 /// How an operator makes requests for records of `T` that have results of `O`.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{AsyncOptions, AsyncRetryStrategy};
+/// use std::time::Duration;
+///
+/// // A hundred requests at once, of five seconds each; what takes longer has the result 0.
+/// let options: AsyncOptions<String, u64> = AsyncOptions::unordered(100, Duration::from_secs(5))
+///     .retry(AsyncRetryStrategy::fixed_delay(3, Duration::from_millis(200)))
+///     .on_timeout(|_| Ok(0));
+/// # let _ = options;
+/// ```
 pub struct AsyncOptions<T, O> {
     pub(super) order: ResultOrder,
     pub(super) capacity: usize,
@@ -99,6 +113,22 @@ impl<T: 'static, O: 'static> AsyncOptions<T, O> {
 /// When a request that has failed is made again.
 ///
 /// The timeout of the request goes on meanwhile. Attempts are counted from nothing after a restart.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::AsyncRetryStrategy;
+/// use std::time::Duration;
+///
+/// // After 100 ms, 200 ms, 400 ms and 500 ms.
+/// let retry = AsyncRetryStrategy::exponential_backoff(
+///     4,
+///     Duration::from_millis(100),
+///     Duration::from_millis(500),
+/// );
+/// # let _ = retry;
+/// ```
 #[derive(Clone)]
 pub struct AsyncRetryStrategy {
     retry_count_max: u32,

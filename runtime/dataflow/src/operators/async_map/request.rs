@@ -16,6 +16,20 @@ pub type AsyncCall<T, O> = dyn Fn(T, AsyncContext) -> BoxFuture<Result<O, BoxErr
 ///
 /// A function that waits by [`AsyncContext::sleep`] and reads no other clock can run in the simulator,
 /// where time is virtual.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{AsyncContext, BoxError};
+/// use std::time::Duration;
+///
+/// /// Stands for a call to a service that takes ten milliseconds.
+/// async fn price_of(word: String, cx: AsyncContext) -> Result<u64, BoxError> {
+///     cx.sleep(Duration::from_millis(10)).await;
+///     if word.is_empty() { Err("there is no such thing".into()) } else { Ok(word.len() as u64) }
+/// }
+/// ```
 #[derive(Clone)]
 pub struct AsyncContext {
     machine: Machine,

@@ -7,6 +7,19 @@ use floodmark_model::{TimeDomain, Timestamp};
 use crate::operators::Window;
 
 /// Assigns records to windows.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{Assigner, TimeDomain};
+/// use std::time::Duration;
+///
+/// // What `Tumbling`, `Sliding`, `Session` and `Global` become.
+/// let hours: Assigner<u64> =
+///     Assigner::tumbling(TimeDomain::Event, Duration::from_secs(3_600), Duration::ZERO);
+/// # let _ = hours;
+/// ```
 pub struct Assigner<T> {
     shape: Shape<T>,
     domain: TimeDomain,

@@ -12,6 +12,18 @@ use crate::{
 };
 
 /// The values of a window that fires, in the order in which they came.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::Values;
+///
+/// /// Returns the distance between the smallest and the largest value.
+/// fn spread(values: Values<'_, u64>) -> Option<u64> {
+///     Some(values.iter().max()? - values.iter().min()?)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Values<'a, T>(Kept<'a, T>);
 
@@ -75,6 +87,22 @@ impl<'a, T> Values<'a, T> {
 }
 
 /// What a window function can reach: one window of one key.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{ValueState, Values, WindowContext};
+///
+/// const WINDOW_COUNT: ValueState<u64> = ValueState::new("windows");
+///
+/// /// Numbers the windows of each key.
+/// fn number(values: Values<'_, u64>, cx: &mut WindowContext<'_, String, (u64, usize)>) {
+///     cx.state(WINDOW_COUNT).update(|count| *count += 1);
+///     let number = cx.state(WINDOW_COUNT).or_default();
+///     cx.emit((number, values.len()));
+/// }
+/// ```
 pub struct WindowContext<'a, K, O> {
     pub(super) owner: &'a (K, Window),
     pub(super) place: KeyPlace,

@@ -9,6 +9,23 @@ use crate::operators::Window;
 /// Removes records from a window when it fires. What is removed is gone for later firings, too.
 ///
 /// With an evictor a window keeps all its records, also where it would otherwise keep one value.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{Evictor, EvictorContext, Record};
+///
+/// /// Leaves out what is no number.
+/// struct Numbers;
+///
+/// impl Evictor<f64> for Numbers {
+///     fn before(&self, records: &mut Vec<Record<f64>>, _: &EvictorContext) {
+///         records.retain(|record| !record.value.is_nan());
+///     }
+/// }
+/// # let _ = Numbers;
+/// ```
 pub trait Evictor<T>: Send + Sync + 'static {
     /// Removes records before the function sees the others. They are in the order in which they came.
     fn before(&self, _records: &mut Vec<Record<T>>, _cx: &EvictorContext) {}
@@ -18,6 +35,18 @@ pub trait Evictor<T>: Send + Sync + 'static {
 }
 
 /// What an evictor can know.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{EvictorContext, Timestamp, Window};
+/// use std::time::Duration;
+///
+/// let window = Window::tumbling(Timestamp(7_000), Duration::from_secs(5));
+/// let cx = EvictorContext { window, watermark: Timestamp(8_000) };
+/// assert!(cx.watermark < cx.window.max_timestamp(), "it fires early");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EvictorContext {
     /// The window that fires.
@@ -34,6 +63,17 @@ enum Side {
 }
 
 /// Keeps so many of the newest records.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::CountEvictor;
+///
+/// // The function sees the newest hundred records, and the others are gone.
+/// let evictor = CountEvictor::new(100);
+/// # let _ = evictor;
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct CountEvictor {
     count: usize,
@@ -41,6 +81,18 @@ pub struct CountEvictor {
 }
 
 /// Keeps the records that are younger, by event time, than so long before the latest one.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::TimeEvictor;
+/// use std::time::Duration;
+///
+/// // The function sees the last minute before the latest record.
+/// let evictor = TimeEvictor::new(Duration::from_secs(60));
+/// # let _ = evictor;
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct TimeEvictor {
     size: Duration,
@@ -48,6 +100,17 @@ pub struct TimeEvictor {
 }
 
 /// Keeps the records that are closer than a threshold to the newest one.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::DeltaEvictor;
+///
+/// // The function sees what is closer than half a metre to the newest level.
+/// let evictor = DeltaEvictor::new(0.5, |level: &f64, newest: &f64| (level - newest).abs());
+/// # let _ = evictor;
+/// ```
 #[derive(Clone, Debug)]
 pub struct DeltaEvictor<T, F> {
     threshold: f64,

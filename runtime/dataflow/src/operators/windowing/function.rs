@@ -19,6 +19,37 @@ use super::{
 ///
 /// The value that implements it is shared by all windows of a subtask and is *not* part of any
 /// snapshot: what must survive a failure belongs in state.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{BoxError, Timestamp, Values, WindowContext, WindowProcess};
+///
+/// /// Emits the end of each window, and its middle value.
+/// #[derive(Clone)]
+/// struct Median;
+///
+/// impl WindowProcess for Median {
+///     type Key = String;
+///     type In = u64;
+///     type Out = (Timestamp, u64);
+///
+///     fn process(
+///         &mut self,
+///         values: Values<'_, u64>,
+///         cx: &mut WindowContext<'_, String, (Timestamp, u64)>,
+///     ) -> Result<(), BoxError> {
+///         let mut values: Vec<u64> = values.iter().copied().collect();
+///         values.sort_unstable();
+///         if let Some(median) = values.get(values.len() / 2) {
+///             let end = cx.window().end;
+///             cx.emit((end, *median));
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
 #[doc(alias = "ProcessWindowFunction")]
 pub trait WindowProcess: Send + 'static {
     /// What the stream is keyed by.

@@ -457,6 +457,8 @@ where
     type In = T;
     type Out = W::Out;
 
+    const KEEPS: &'static str = "windows and state per key";
+
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.opened = Some(Opened::restore(&self.uid, cx)?);
         self.key_of.open(&self.uid, cx);

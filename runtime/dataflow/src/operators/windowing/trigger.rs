@@ -11,6 +11,34 @@ use crate::operators::Window;
 /// It is asked for every record that enters a window and at every timer that it has set. What it
 /// remembers of a window is its `State`, which begins as the type's default and is part of every
 /// snapshot; the value itself is shared by all windows of a subtask and is not.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{Trigger, TriggerContext, TriggerResult, Timestamp};
+///
+/// /// Fires once, when the values of a window have come to a hundred.
+/// #[derive(Clone)]
+/// struct Hundred;
+///
+/// impl Trigger<u64> for Hundred {
+///     /// The sum so far.
+///     type State = u64;
+///
+///     fn on_element(
+///         &mut self,
+///         value: &u64,
+///         _: Timestamp,
+///         cx: &mut TriggerContext<'_, u64>,
+///     ) -> TriggerResult {
+///         let before = *cx.state();
+///         *cx.state() += value;
+///         let is_reached = before < 100 && 100 <= *cx.state();
+///         if is_reached { TriggerResult::Fire } else { TriggerResult::Continue }
+///     }
+/// }
+/// ```
 pub trait Trigger<T>: Clone + Send + Sync + 'static {
     /// What is remembered per key and window.
     type State: Data + Default;
@@ -62,6 +90,16 @@ pub trait Trigger<T>: Clone + Send + Sync + 'static {
 }
 
 /// What becomes of a window.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::TriggerResult;
+///
+/// assert!(TriggerResult::FireAndPurge.fires() && TriggerResult::FireAndPurge.purges());
+/// assert!(!TriggerResult::Fire.purges());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TriggerResult {
     /// Nothing.
@@ -94,6 +132,23 @@ pub(super) enum TimerChange {
 }
 
 /// What a trigger can reach: one window of one key.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{TriggerContext, TriggerResult};
+///
+/// /// Fires at the end of the window, or at once if that has passed.
+/// fn at_end(cx: &mut TriggerContext<'_, ()>) -> TriggerResult {
+///     let end = cx.window().max_timestamp();
+///     if end <= cx.current_watermark() {
+///         return TriggerResult::Fire;
+///     }
+///     cx.register_event_time(end);
+///     TriggerResult::Continue
+/// }
+/// ```
 pub struct TriggerContext<'a, S> {
     pub(super) window: Window,
     pub(super) domain: TimeDomain,

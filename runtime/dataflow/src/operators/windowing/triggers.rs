@@ -9,46 +9,147 @@ use super::trigger::{Trigger, TriggerContext, TriggerResult};
 
 /// Fires at the end of a window, in the time by which records are assigned; a global window never
 /// ends. What windows have that are given no other trigger.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::AtEnd;
+///
+/// // What windows have unless `.trigger(…)` gives them another one.
+/// let trigger = AtEnd;
+/// # let _ = trigger;
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AtEnd;
 
 /// Fires when event time reaches the end of the window, and for every record that comes after that.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{EventTimeTrigger, PurgingTrigger};
+///
+/// // Late records are handed on alone, and not with those of before.
+/// let trigger = PurgingTrigger::new(EventTimeTrigger);
+/// # let _ = trigger;
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EventTimeTrigger;
 
 /// Fires when the node's clock reaches the end of the window.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::ProcessingTimeTrigger;
+///
+/// // `.window(…).trigger(ProcessingTimeTrigger)`
+/// let trigger = ProcessingTimeTrigger;
+/// # let _ = trigger;
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcessingTimeTrigger;
 
 /// Never fires.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{NeverTrigger, PurgingTrigger};
+///
+/// // Nothing is ever handed on.
+/// let trigger = PurgingTrigger::new(NeverTrigger);
+/// # let _ = trigger;
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NeverTrigger;
 
 /// Fires whenever so many records have come. Not at the end of the window.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::CountTrigger;
+///
+/// // `.window(…).trigger(CountTrigger::new(100))` hands a window on after every hundredth record.
+/// let trigger = CountTrigger::new(100);
+/// # let _ = trigger;
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct CountTrigger {
     count: u64,
 }
 
 /// Drops the contents whenever another trigger fires.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::{CountTrigger, PurgingTrigger};
+///
+/// // Groups of a hundred records, each in one of them.
+/// let trigger = PurgingTrigger::new(CountTrigger::new(100));
+/// # let _ = trigger;
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct PurgingTrigger<G> {
     inner: G,
 }
 
 /// Fires in intervals of event time, and at the end of the window.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::ContinuousEventTimeTrigger;
+/// use std::time::Duration;
+///
+/// // What a day has so far, every hour of event time.
+/// let trigger = ContinuousEventTimeTrigger::new(Duration::from_secs(3_600));
+/// # let _ = trigger;
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ContinuousEventTimeTrigger {
     interval: i64,
 }
 
 /// Fires in intervals of the node's clock, and when it reaches the end of the window.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::ContinuousProcessingTimeTrigger;
+/// use std::time::Duration;
+///
+/// // What a day has so far, every ten seconds on the clock.
+/// let trigger = ContinuousProcessingTimeTrigger::new(Duration::from_secs(10));
+/// # let _ = trigger;
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ContinuousProcessingTimeTrigger {
     interval: i64,
 }
 
 /// Fires when a record is far enough from the one that fired last. Not at the end of the window.
+///
+/// # Examples
+///
+/// ```
+/// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+/// use floodmark::DeltaTrigger;
+///
+/// // Whenever the level is more than half a metre from the one that fired last.
+/// let trigger = DeltaTrigger::new(0.5, |last: &f64, level: &f64| (level - last).abs());
+/// # let _ = trigger;
+/// ```
 #[derive(Clone, Debug)]
 pub struct DeltaTrigger<T, F> {
     threshold: f64,
