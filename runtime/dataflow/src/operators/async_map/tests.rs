@@ -148,6 +148,7 @@ fn opened(options: &AsyncOptions<i64, Vec<i64>>, log: &Log, from: Option<Snapsho
         restored: &mut restored,
         watermark,
         split_count: None,
+        drift: None,
         commits: Vec::new(),
         cleanups: Vec::new(),
     };
