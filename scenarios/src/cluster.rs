@@ -174,7 +174,7 @@ struct Watch {
 impl Watch {
     fn new(job: &Job, probes: &'static [Probe]) -> Self {
         Self {
-            checks: checks::all(&job),
+            checks: checks::all(job),
             probes,
             progress: Progress::new(job.graph()),
             counts: Counts::default(),

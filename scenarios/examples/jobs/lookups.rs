@@ -109,7 +109,10 @@ mod tests {
             .map(order)
             .map(|(number, _, article, _)| (number, 100 + article * 25))
             .collect();
-        simulate(|env| priced_orders(orders(env))).check(|results| assert_eq!(results, expected));
+        // Two subtasks of what follows would share them.
+        simulate(|env| priced_orders(orders(env)))
+            .parallelism(1)
+            .check(|results| assert_eq!(results, expected));
     }
 
     #[test]
