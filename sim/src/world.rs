@@ -175,6 +175,9 @@ impl State {
     }
 }
 
+/// The latest moment for which a sleep can be set.
+const FURTHEST: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
 impl Shared {
     pub(crate) fn new(state: State, time: TimeHandle, apart: NodeHandle) -> Self {
         Self(Arc::new(Inside {
@@ -212,9 +215,10 @@ impl Shared {
         self.0.time.sleep(Duration::ZERO)
     }
 
-    /// Lets a sleep end at a moment of virtual time.
+    /// Lets a sleep end at a moment of virtual time. What lies more than a hundred years ahead is
+    /// beyond the timers of the executor, and no run gets there.
     pub(crate) fn reset(&self, sleep: Pin<&mut Sleep>, moment: Duration) {
-        sleep.reset(self.0.zero + self.0.start + moment.max(self.now()));
+        sleep.reset(self.0.zero + self.0.start + moment.max(self.now()).min(FURTHEST));
     }
 
     /// Runs a task that belongs to no node.

@@ -258,7 +258,7 @@ impl Subtask {
         {
             return Poll::Ready(Ok(Event::Progress));
         }
-        if self.phase == Phase::Processing {
+        if self.takes_timers() {
             let next = self.head.chain().next_timer();
             if let Poll::Ready(now) = self.alarm.poll_reached(next, cx) {
                 return Poll::Ready(Ok(Event::Timers(now)));
@@ -288,6 +288,12 @@ impl Subtask {
         } else {
             Poll::Pending
         }
+    }
+
+    /// Returns whether timers may fire: not while the end waits for results, which timers could put off
+    /// for ever, and not while there is no room for what they emit.
+    fn takes_timers(&mut self) -> bool {
+        self.phase == Phase::Processing && self.ending.is_none() && !self.is_full()
     }
 
     /// Returns whether there may be input, and room for it.
@@ -330,7 +336,7 @@ impl Subtask {
                 if matches!(self.phase, Phase::Processing | Phase::Exhausted) {
                     self.head.chain().on_tick(self.activity.total)?;
                 }
-                self.fire_due_timers()
+                if self.takes_timers() { self.fire_due_timers() } else { Ok(()) }
             }
             Event::Timers(now) => self.head.chain().on_processing_time(now),
             Event::Input(input) => self.on_input(input).await,
@@ -544,16 +550,20 @@ impl Subtask {
 
     /// Freezes all state, forwards the barrier, and leaves the rest to the uploader.
     fn take_snapshot(&mut self, barrier: Barrier) -> Result<(), Error> {
-        // What is due before the barrier belongs before it; so a snapshot holds no timer that its
-        // clock has passed.
-        self.fire_due_timers()?;
         let (attempt, subtask, checkpoint) = (self.attempt, self.id, barrier.checkpoint);
-        if self.phase == Phase::Processing {
-            self.machine.observe(|| RuntimeEvent::ProcessingTimeReached {
-                attempt,
-                subtask,
-                now: self.alarm.now(),
-            });
+        // What is due before the barrier belongs before it; so a snapshot holds no timer that its
+        // clock has passed. At the end of the input nothing may be asked of others any more: nobody
+        // would wait for the answer.
+        let is_end = barrier.is_final && self.watermarks.merged() == Timestamp::MAX;
+        if !(is_end && self.has_requests) {
+            self.fire_due_timers()?;
+            if self.phase == Phase::Processing {
+                self.machine.observe(|| RuntimeEvent::ProcessingTimeReached {
+                    attempt,
+                    subtask,
+                    now: self.alarm.now(),
+                });
+            }
         }
         self.observe_snapshot(checkpoint);
         let snapshot = self.freeze(barrier)?;
@@ -627,8 +637,13 @@ impl Subtask {
     ) -> Result<(), Error> {
         let (attempt, subtask) = (self.attempt, self.id);
         self.turn.end();
-        for Commit { operator, checkpoint, work } in commits {
-            if let Err(error) = work.await {
+        for Commit { operator, checkpoint, mut work } in commits {
+            // Whoever waits for an answer is not to time out because a commit is slow.
+            let done = poll_fn(|cx| {
+                let _ = self.poll_requests(cx);
+                work.as_mut().poll(cx)
+            });
+            if let Err(error) = done.await {
                 let reason = error.to_string();
                 if planted!(CommitFailureSwallowed) {
                     tracing::warn!(%checkpoint, reason, "a transaction is not committed");

@@ -66,12 +66,12 @@ impl Machine {
 
     /// Completes after `duration` on this node's clock.
     pub async fn sleep(&self, duration: Duration) {
-        self.0.sleep_until(self.now() + duration).await;
+        self.0.sleep_until(self.now().saturating_add(duration)).await;
     }
 
     /// Returns what `future` yields, or `None` if it takes longer than `limit`.
     pub async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
-        let deadline = self.0.sleep_until(self.now() + limit);
+        let deadline = self.0.sleep_until(self.now().saturating_add(limit));
         match select(pin!(future), deadline).await {
             Either::Left((output, _)) => Some(output),
             Either::Right(((), _)) => None,

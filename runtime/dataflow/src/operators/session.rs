@@ -1,14 +1,14 @@
 //! Sessions over event time: windows that last as long as records come.
 //!
 //! A key has one open session, or a few. They lie together under the key, and a record extends the one
-//! it touches. What is due when event time advances is found by *hints*: each key is noted once in the
-//! bucket of times in which its first session ends. When a session is extended the hint stays where it
-//! is; only when its bucket comes due, and the session lasts longer, is the key noted again. So a
-//! record moves no timer.
+//! it touches. What is due when event time advances is found by *notes*: each key is noted once in the
+//! bucket of times in which its first session ends. When a session is extended the note stays where it
+//! is; only when its bucket comes, and the session lasts longer, is the key noted again. So a record
+//! moves no timer.
 //!
 //! # Invariants
 //!
-//! - A key with sessions is noted in the bucket of its `hint`, and no session of it ends before that.
+//! - A key with sessions is noted where its `hint` says, and no session of it ends before that.
 //! - Other notes of a key may be out of date. Whoever finds one looks at the hint, and passes on.
 //! - Sessions fire in the order of their ends, and of the hashes of their keys where those are equal:
 //!   that does not depend on notes, which no snapshot holds.
@@ -46,7 +46,7 @@ struct Opened<K, A> {
     sessions: Table<K, Sessions<A>>,
     notes: Notes,
     /// What fires next, kept for its room.
-    due: Vec<Due>,
+    due: Vec<Due<K, A>>,
     watch: TimerWatch,
     counts: Counts,
 }
@@ -54,9 +54,9 @@ struct Opened<K, A> {
 /// The open sessions of a key, by start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Sessions<A> {
-    /// The bucket in which the key is noted.
+    /// Where the key is noted.
     #[serde(skip)]
-    hint: i64,
+    hint: Hint,
     open: SmallVec<[Session<A>; 2]>,
 }
 
@@ -66,48 +66,95 @@ struct Session<A> {
     accumulator: A,
 }
 
-/// A session that fires: when it ends, and where it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Due {
-    end: Timestamp,
+/// A session that fires.
+struct Due<K, A> {
+    key: K,
     part: Fragment,
+    session: Session<A>,
 }
 
-/// Which keys to look at when event time reaches a bucket of times.
+/// Which keys to look at when, by the end of their first session: in the bucket of that time as long
+/// as event time has not come to the bucket, and then at exactly that time.
 struct Notes {
     /// Length of a bucket in milliseconds.
     bucket_ms: i64,
+    /// The bucket that event time has come to; its notes, and those of buckets before it, are exact.
+    entered: i64,
+    exact: BTreeMap<Timestamp, Vec<Fragment>>,
     buckets: BTreeMap<i64, Vec<Fragment>>,
     /// Emptied lists, kept for their room.
     spare: Vec<Vec<Fragment>>,
 }
 
-/// Buckets per gap. More are looked at sooner after their keys are due, and cost more to find.
-const BUCKETS_PER_GAP: i64 = 32;
+/// Where a key is noted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Hint {
+    /// In no list.
+    #[default]
+    None,
+    /// At the time at which its first session ends.
+    Exact(Timestamp),
+    /// In the bucket of that time.
+    Bucket(i64),
+}
+
+/// Buckets per gap. With more, fewer keys are looked at before they are due and fewer lie in one, which
+/// must be sorted; but there are more lists.
+const BUCKETS_PER_GAP: i64 = 128;
 
 /// Emptied lists that are kept.
 const SPARE_COUNT_MAX: usize = 64;
 
 impl Notes {
-    fn new(gap: Duration) -> Self {
+    fn new(gap: Duration, watermark: Timestamp) -> Self {
         let gap_ms = i64::try_from(gap.as_millis()).expect("a gap is shorter than an age");
         let bucket_ms = (gap_ms / BUCKETS_PER_GAP).max(1);
-        Self { bucket_ms, buckets: BTreeMap::new(), spare: Vec::new() }
+        let (exact, buckets, spare) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let mut this = Self { bucket_ms, entered: i64::MIN, exact, buckets, spare };
+        this.entered = this.bucket_of(first_after(watermark));
+        this
     }
 
     fn bucket_of(&self, end: Timestamp) -> i64 {
         end.0.div_euclid(self.bucket_ms)
     }
 
-    fn add(&mut self, bucket: i64, part: Fragment) {
-        let Self { buckets, spare, .. } = self;
-        buckets.entry(bucket).or_insert_with(|| spare.pop().unwrap_or_default()).push(part);
+    /// Returns where to note a key whose first session ends at `end`.
+    fn hint_of(&self, end: Timestamp) -> Hint {
+        let bucket = self.bucket_of(end);
+        if bucket <= self.entered { Hint::Exact(end) } else { Hint::Bucket(bucket) }
     }
 
-    /// Removes and returns the first bucket that begins no later than `bucket`.
-    fn take_until(&mut self, bucket: i64) -> Option<(i64, Vec<Fragment>)> {
-        let first = self.buckets.first_entry().filter(|first| *first.key() <= bucket)?;
-        Some(first.remove_entry())
+    fn add(&mut self, hint: Hint, part: Fragment) {
+        let Self { exact, buckets, spare, .. } = self;
+        let fresh = || spare.pop().unwrap_or_default();
+        match hint {
+            Hint::None => {}
+            Hint::Exact(end) => exact.entry(end).or_insert_with(fresh).push(part),
+            Hint::Bucket(bucket) => buckets.entry(bucket).or_insert_with(fresh).push(part),
+        }
+    }
+
+    /// Removes and returns the first list whose time has come when windows fire that end at `until` or
+    /// earlier. Enters its bucket.
+    fn take(&mut self, until: Timestamp) -> Option<(Hint, Vec<Fragment>)> {
+        // Whatever is exact lies in buckets that were entered, so before those that were not.
+        if let Some(first) = self.exact.first_entry().filter(|first| *first.key() <= until) {
+            let (end, parts) = first.remove_entry();
+            return Some((Hint::Exact(end), parts));
+        }
+        let last = self.bucket_of(until);
+        match self.buckets.first_entry().filter(|first| *first.key() <= last) {
+            Some(first) => {
+                let (bucket, parts) = first.remove_entry();
+                self.entered = bucket;
+                Some((Hint::Bucket(bucket), parts))
+            }
+            None => {
+                self.entered = last;
+                None
+            }
+        }
     }
 
     fn recycle(&mut self, mut list: Vec<Fragment>) {
@@ -116,6 +163,11 @@ impl Notes {
             self.spare.push(list);
         }
     }
+}
+
+/// Returns the end of the windows that fire at a watermark, of those the latest.
+fn first_after(watermark: Timestamp) -> Timestamp {
+    watermark + Duration::from_millis(1)
 }
 
 impl<A> Sessions<A> {
@@ -189,71 +241,30 @@ where
     ) -> Result<(), Error> {
         let Self { accumulate, opened, .. } = self;
         let opened = opened.as_mut().expect("an operator is opened before it is used");
-        let Opened { sessions, notes, due, watch, .. } = opened;
-        let until = notes.bucket_of(watermark + Duration::from_millis(1));
-        loop {
-            let taken = notes.take_until(until);
-            let Some((bucket, parts)) = taken else { return Ok(()) };
-            for part in &parts {
-                collect_due((bucket, *part), watermark, sessions, notes, due);
-            }
-            notes.recycle(parts);
-            due.sort_unstable();
-            for Due { end, part } in due.drain(..) {
-                sessions.retain_at(part, |key, sessions| {
-                    sessions.open.retain(|session| {
-                        if session.window.end != end {
-                            return true;
-                        }
-                        let (window, accumulator) = (session.window, session.accumulator.clone());
-                        let fires_at = window.max_timestamp();
-                        if watch.is_watched() {
-                            let owner = (key.clone(), window.start);
-                            watch.on_fire(TimeDomain::Event, (fires_at, watermark), &owner);
-                        }
-                        let result = accumulate.finish(accumulator);
-                        out.emit(fires_at, (key.clone(), window, result));
-                        false
-                    });
-                    !sessions.open.is_empty()
-                });
+        let until = first_after(watermark);
+        while let Some((hint, mut parts)) = opened.notes.take(until) {
+            // Keys that share a part are looked at together, each time it is in the list.
+            parts.sort_unstable();
+            parts.dedup();
+            parts.iter().for_each(|part| opened.take_due(hint, *part, until));
+            opened.notes.recycle(parts);
+            let Opened { due, watch, .. } = opened;
+            due.sort_unstable_by(|left, right| {
+                let place = |due: &Due<K, A::Acc>| (due.session.window.end, due.part);
+                place(left).cmp(&place(right)).then_with(|| left.key.cmp(&right.key))
+            });
+            for Due { key, session: Session { window, accumulator }, .. } in due.drain(..) {
+                let fires_at = window.max_timestamp();
+                if watch.is_watched() {
+                    let owner = (key.clone(), window.start);
+                    watch.on_fire(TimeDomain::Event, (fires_at, watermark), &owner);
+                }
+                out.emit(fires_at, (key, window, accumulate.finish(accumulator)));
                 out.pass_on_full()?;
             }
-            if bucket == until {
-                return Ok(());
-            }
         }
+        Ok(())
     }
-}
-
-/// Looks at the keys of a note: what fires is added to `due`, and for the rest they are noted again.
-fn collect_due<K: Key, A: Data>(
-    (bucket, part): (i64, Fragment),
-    watermark: Timestamp,
-    sessions: &mut Table<K, Sessions<A>>,
-    notes: &mut Notes,
-    due: &mut Vec<Due>,
-) {
-    sessions.retain_at(part, |_, sessions| {
-        if sessions.hint != bucket {
-            return true;
-        }
-        let mut first_end = None;
-        for Session { window, .. } in &sessions.open {
-            // What is due in a later bucket comes after what others have in this one.
-            if window.max_timestamp() <= watermark && notes.bucket_of(window.end) == bucket {
-                due.push(Due { end: window.end, part });
-            } else {
-                first_end =
-                    Some(first_end.map_or(window.end, |end: Timestamp| end.min(window.end)));
-            }
-        }
-        if let Some(end) = first_end {
-            sessions.hint = notes.bucket_of(end);
-            notes.add(sessions.hint, part);
-        }
-        true
-    });
 }
 
 impl<K: Key, A: Data> Opened<K, A> {
@@ -265,7 +276,7 @@ impl<K: Key, A: Data> Opened<K, A> {
             subtask: cx.subtask,
             watermark: cx.watermark,
             sessions: Table::restore(cx.key_groups, &stored)?,
-            notes: Notes::new(gap),
+            notes: Notes::new(gap, cx.watermark),
             due: Vec::new(),
             watch: TimerWatch::new(uid, cx),
             counts: cx.restored.take_value(uid, "counts")?.unwrap_or_default(),
@@ -273,11 +284,42 @@ impl<K: Key, A: Data> Opened<K, A> {
         let Self { sessions, notes, .. } = &mut this;
         sessions.for_each_mut(|part, sessions| {
             if let Some(end) = sessions.first_end() {
-                sessions.hint = notes.bucket_of(end);
+                sessions.hint = notes.hint_of(end);
                 notes.add(sessions.hint, part);
             }
         });
         Ok(this)
+    }
+
+    /// Takes from the keys of a note what ends in its time, to `due`; and notes them again for the rest.
+    fn take_due(&mut self, hint: Hint, part: Fragment, until: Timestamp) {
+        let Self { sessions, notes, due, .. } = self;
+        sessions.retain_at(part, |key, sessions| {
+            if sessions.hint != hint {
+                return true;
+            }
+            // What ends later comes after what others have in this list.
+            let is_due = |window: Window| match hint {
+                Hint::None => false,
+                Hint::Exact(end) => window.end == end,
+                Hint::Bucket(bucket) => {
+                    window.end <= until && notes.bucket_of(window.end) == bucket
+                }
+            };
+            let mut at = 0;
+            while let Some(session) = sessions.open.get(at) {
+                if is_due(session.window) {
+                    let session = sessions.open.remove(at);
+                    due.push(Due { key: key.clone(), part, session });
+                } else {
+                    at += 1;
+                }
+            }
+            let Some(end) = sessions.first_end() else { return false };
+            sessions.hint = notes.hint_of(end);
+            notes.add(sessions.hint, part);
+            true
+        });
     }
 
     /// Returns when the sessions of a key begin and end.
@@ -338,10 +380,10 @@ where
                         Err(value) => {
                             let accumulator = self.accumulate.begin(value);
                             sessions.begin(Session { window, accumulator });
-                            let bucket = opened.notes.bucket_of(window.end);
-                            if bucket < sessions.hint {
-                                sessions.hint = bucket;
-                                opened.notes.add(bucket, part);
+                            let hint = opened.notes.hint_of(window.end);
+                            if hint < sessions.hint {
+                                sessions.hint = hint;
+                                opened.notes.add(hint, part);
                             }
                             None
                         }
@@ -350,7 +392,7 @@ where
                 Entry::Vacant(_) if window.max_timestamp() <= opened.watermark => Some(value),
                 Entry::Vacant(vacancy) => {
                     let accumulator = self.accumulate.begin(value);
-                    let hint = opened.notes.bucket_of(window.end);
+                    let hint = opened.notes.hint_of(window.end);
                     opened.notes.add(hint, part);
                     let open = smallvec![Session { window, accumulator }];
                     vacancy.insert(key, Sessions { hint, open });
