@@ -10,8 +10,9 @@ use std::{
 };
 
 use floodmark::{
-    AsyncContext, AsyncOptions, AsyncRetryStrategy, BoxError, ClusterConfig, Environment, Error,
-    FileSink, Generator, RestartStrategy, Timestamp, Tumbling, WatermarkStrategy,
+    AsyncContext, AsyncOptions, AsyncRetryStrategy, BoxError, ClusterConfig, Context, Environment,
+    Error, FileSink, Generator, KeyedProcess, RestartStrategy, TimeDomain, Timestamp, Tumbling,
+    WatermarkStrategy,
 };
 
 use crate::machine::{Folder, Gate, Gated, ended, run, sorted, until};
@@ -318,4 +319,53 @@ async fn to_wait_for_answers_is_not_to_be_idle() {
     run(&env).await.expect("the job ends");
     let counts: Vec<u64> = counts.values().into_iter().map(|((), _, count)| count).collect();
     assert_eq!(counts, [COUNT, 2]);
+}
+
+/// Passes numbers on, and emits another one every 5 ms of the clock.
+#[derive(Clone)]
+struct Beat;
+
+impl KeyedProcess for Beat {
+    type Key = ();
+    type In = u64;
+    type Out = u64;
+
+    fn on_element(&mut self, number: u64, cx: &mut Context<'_, (), u64>) -> Result<(), BoxError> {
+        cx.emit(number);
+        self.on_timer(Timestamp(0), TimeDomain::Processing, cx)
+    }
+
+    fn on_timer(
+        &mut self,
+        _time: Timestamp,
+        _domain: TimeDomain,
+        cx: &mut Context<'_, (), u64>,
+    ) -> Result<(), BoxError> {
+        cx.emit(u64::MAX);
+        let next = cx.timers().current_processing_time() + Duration::from_millis(5);
+        cx.timers().register_processing_time(next);
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_that_asks_again_and_again_does_not_put_the_end_off() {
+    let folder = Folder::new();
+    for env in [folder.checkpointed(), folder.environment()] {
+        let answers = env
+            .from_vec("numbers", vec![1])
+            .key_by(|_| ())
+            .process(Beat)
+            .uid("beat")
+            .async_map(AsyncOptions::ordered(10, LONG), |number, cx| async move {
+                // Longer than a beat, so something is under way whenever one looks.
+                cx.sleep(Duration::from_millis(40)).await;
+                Ok(number)
+            })
+            .uid("asked")
+            .collect("answers");
+        let ends = tokio::time::timeout(Duration::from_secs(60), run(&env)).await;
+        ends.expect("the end is not put off").expect("the job ends well");
+        assert!(answers.values().contains(&1));
+    }
 }
