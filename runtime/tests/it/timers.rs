@@ -112,3 +112,20 @@ async fn each_timer_fires_once_in_its_own_domain() {
 async fn timers_fire_once_across_a_failure() {
     assert_eq!(fired(true).await, expected());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_can_have_the_time_at_which_they_come_in() {
+    let folder = Folder::new();
+    let env = folder.environment();
+    let stamped = env
+        .source("numbers", Generator::new(40, |index| index).rate(400))
+        .watermarks(WatermarkStrategy::ingestion_time())
+        .timestamped()
+        .collect("stamped");
+    run(&env).await.unwrap();
+    let times: Vec<i64> = stamped.values().iter().map(|(time, _)| time.0).collect();
+    assert_eq!(times.len(), 40);
+    assert!(times.is_sorted(), "{times:?}");
+    // A few come together, the last ones 80 ms after the first, and all well after the year 2020.
+    assert!(1_577_836_800_000 < times[0] && times[0] + 60 <= times[39], "{times:?}");
+}

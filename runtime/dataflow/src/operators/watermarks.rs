@@ -47,6 +47,8 @@ pub struct WatermarkStrategy<T> {
     every: u64,
     /// Whether time that passes is a chance to promise, too.
     is_periodic: bool,
+    /// Whether records get the time of the node's clock.
+    takes_clock: bool,
     assign: Option<Arc<Assign<T>>>,
     /// Makes what decides instead of the maximum.
     generate: Option<Arc<Generate<T>>>,
@@ -61,12 +63,14 @@ type Assign<T> = dyn Fn(&mut [Record<T>]) + Send + Sync;
 
 impl<T> Clone for WatermarkStrategy<T> {
     fn clone(&self) -> Self {
-        let Self { bound, idle_after, every, is_periodic, assign, generate, drift } = self;
+        let Self { bound, idle_after, every, is_periodic, takes_clock, assign, generate, drift } =
+            self;
         Self {
             bound: *bound,
             idle_after: *idle_after,
             every: *every,
             is_periodic: *is_periodic,
+            takes_clock: *takes_clock,
             assign: assign.clone(),
             generate: generate.clone(),
             drift: drift.clone(),
@@ -88,6 +92,7 @@ impl<T> WatermarkStrategy<T> {
             idle_after: None,
             every: WATERMARK_EVERY,
             is_periodic: false,
+            takes_clock: false,
             assign: None,
             generate: None,
             drift: None,
@@ -101,6 +106,28 @@ impl<T> WatermarkStrategy<T> {
     ) -> Self {
         let generate: Arc<Generate<T>> = Arc::new(move || Box::new(Marked(promise_of.clone())));
         Self { generate: Some(generate), ..Self::ascending() }
+    }
+
+    /// Gives each record the time at which it comes in: that of the node's clock, in milliseconds, but
+    /// never less than that of the record before. Nothing is late, and event time goes on with the clock
+    /// as long as records come.
+    ///
+    /// # Determinism
+    ///
+    /// After a failure records come in again, later than before: what lies in which window may differ
+    /// from what it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use floodmark_dataflow::operators::WatermarkStrategy;
+    ///
+    /// let strategy = WatermarkStrategy::<String>::ingestion_time();
+    /// # let _ = strategy;
+    /// ```
+    #[doc(alias = "IngestionTimeAssigner")]
+    pub fn ingestion_time() -> Self {
+        Self { takes_clock: true, ..Self::ascending().periodically() }
     }
 
     /// Promises nothing. Event time stands still until the input has ended.
@@ -539,6 +566,12 @@ impl<T: Data> Operator for WatermarkOperator<T> {
     }
 
     fn on_batch(&mut self, mut batch: Batch<T>, out: &mut Emitter<T>) -> Result<(), Error> {
+        if self.strategy.takes_clock {
+            let Watch { machine, .. } = self.watch.as_ref().expect("it was opened before");
+            let now = Timestamp::of_clock(machine.clock().wall());
+            let now = now.max(self.progress.splits[self.current].latest);
+            batch.iter_mut().for_each(|record| record.timestamp = now);
+        }
         if let Some(assign) = &self.strategy.assign {
             assign(&mut batch);
         }
