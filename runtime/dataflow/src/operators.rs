@@ -13,6 +13,7 @@ mod interval_join;
 mod keyed;
 mod lists;
 mod process;
+mod record_counts;
 mod record_process;
 mod reduce;
 mod session;

@@ -15,16 +15,15 @@
 
 use std::{collections::BTreeMap, marker::PhantomData, time::Duration};
 
-use floodmark_model::{Attempt, Batch, Record, SubtaskId, TimeDomain, Timestamp};
-use floodmark_platform::Machine;
-use floodmark_state::{Data, Entry, Fragment, Key, Snapshot, Table, freeze_value};
+use floodmark_model::{Batch, Record, TimeDomain, Timestamp};
+use floodmark_state::{Data, Entry, Fragment, Key, Snapshot, Table};
 use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 
 use crate::{
     Error, OutputTag,
     chain::{Emitter, OpenContext, Operator},
-    operators::{Accumulate, KeyOf, Window, timer_watch::TimerWatch, window::Counts},
+    operators::{Accumulate, KeyOf, Window, record_counts::RecordCounts, timer_watch::TimerWatch},
 };
 
 /// Groups records by key and session.
@@ -39,19 +38,16 @@ pub struct SessionOperator<T, K, F, A: Accumulate<T>> {
 }
 
 struct Opened<K, A> {
-    machine: Machine,
-    attempt: Attempt,
-    subtask: SubtaskId,
     watermark: Timestamp,
     sessions: Table<K, Sessions<A>>,
     notes: Notes,
     /// What fires next, kept for its room.
     due: Vec<Due<K, A>>,
     watch: TimerWatch,
-    counts: Counts,
+    counts: RecordCounts,
 }
 
-/// The open sessions of a key, by start.
+/// The open sessions of a key, by start. They do not touch, so the first ends first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Sessions<A> {
     /// Where the key is noted.
@@ -172,7 +168,7 @@ fn first_after(watermark: Timestamp) -> Timestamp {
 
 impl<A> Sessions<A> {
     fn first_end(&self) -> Option<Timestamp> {
-        self.open.iter().map(|session| session.window.end).min()
+        self.open.first().map(|session| session.window.end)
     }
 }
 
@@ -271,15 +267,12 @@ impl<K: Key, A: Data> Opened<K, A> {
     fn restore(uid: &str, gap: Duration, cx: &mut OpenContext<'_>) -> Result<Self, Error> {
         let stored = cx.restored.take(uid, "sessions");
         let mut this = Self {
-            machine: cx.machine.clone(),
-            attempt: cx.attempt,
-            subtask: cx.subtask,
             watermark: cx.watermark,
             sessions: Table::restore(cx.key_groups, &stored)?,
             notes: Notes::new(gap, cx.watermark),
             due: Vec::new(),
             watch: TimerWatch::new(uid, cx),
-            counts: cx.restored.take_value(uid, "counts")?.unwrap_or_default(),
+            counts: RecordCounts::restore(uid, "counts", cx)?,
         };
         let Self { sessions, notes, .. } = &mut this;
         sessions.for_each_mut(|part, sessions| {
@@ -306,14 +299,9 @@ impl<K: Key, A: Data> Opened<K, A> {
                     window.end <= until && notes.bucket_of(window.end) == bucket
                 }
             };
-            let mut at = 0;
-            while let Some(session) = sessions.open.get(at) {
-                if is_due(session.window) {
-                    let session = sessions.open.remove(at);
-                    due.push(Due { key: key.clone(), part, session });
-                } else {
-                    at += 1;
-                }
+            while sessions.open.first().is_some_and(|first| is_due(first.window)) {
+                let session = sessions.open.remove(0);
+                due.push(Due { key: key.clone(), part, session });
             }
             let Some(end) = sessions.first_end() else { return false };
             sessions.hint = notes.hint_of(end);
@@ -364,8 +352,7 @@ where
 
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<Self::Out>) -> Result<(), Error> {
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
-        opened.counts.received += batch.len() as u64;
-        opened.counts.accepted += batch.len() as u64;
+        opened.counts.on_received(batch.len());
         let is_watched = opened.watch.is_watched();
         for Record { timestamp, value } in batch {
             let window = Window { start: timestamp, end: timestamp + self.gap };
@@ -426,7 +413,6 @@ where
     fn freeze(&mut self, snapshot: &mut Snapshot) {
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         snapshot.add(opened.sessions.freeze(&self.uid, "sessions"));
-        snapshot.add(freeze_value(&self.uid, "counts", opened.counts));
-        opened.counts.tell(&opened.machine, (opened.attempt, opened.subtask), &self.uid);
+        opened.counts.freeze(snapshot);
     }
 }

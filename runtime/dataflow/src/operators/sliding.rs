@@ -22,15 +22,17 @@
 
 use std::{collections::VecDeque, iter::zip, marker::PhantomData, time::Duration};
 
-use floodmark_model::{Attempt, Batch, Record, SubtaskId, TimeDomain, Timestamp};
-use floodmark_platform::Machine;
-use floodmark_state::{Data, Entry, Key, Snapshot, Table, Windows, freeze_value};
+use floodmark_model::{Batch, Record, TimeDomain, Timestamp};
+use floodmark_state::{Data, Entry, Key, Snapshot, Table, Windows};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, OutputTag,
     chain::{Emitter, OpenContext, Operator},
-    operators::{Accumulate, KeyOf, Overlapping, Window, timer_watch::TimerWatch, window::Counts},
+    operators::{
+        Accumulate, KeyOf, Overlapping, Window, record_counts::RecordCounts,
+        timer_watch::TimerWatch,
+    },
 };
 
 /// Groups records by key and sliding window, for results that do not depend on the order of values.
@@ -55,15 +57,12 @@ struct PaneLayout {
 }
 
 struct Opened<K, A> {
-    machine: Machine,
-    attempt: Attempt,
-    subtask: SubtaskId,
     watermark: Timestamp,
     /// The panes that are part of a window that has not fired, by start.
     panes: Windows<K, A>,
     together: Together<K, A>,
     watch: TimerWatch,
-    counts: Counts,
+    counts: RecordCounts,
 }
 
 /// The panes of one window. Follows from the panes, so it is in no snapshot.
@@ -296,14 +295,11 @@ impl<K: Key, A: Data> Opened<K, A> {
         let windows = cx.restored.take(uid, "windows");
         let (last, rests) = (None, VecDeque::new());
         Ok(Self {
-            machine: cx.machine.clone(),
-            attempt: cx.attempt,
-            subtask: cx.subtask,
             watermark: cx.watermark,
             panes: Windows::restore(cx.key_groups, &windows)?,
             together: Together { last, parts: Table::new(cx.key_groups), rests },
             watch: TimerWatch::new(uid, cx),
-            counts: cx.restored.take_value(uid, "counts")?.unwrap_or_default(),
+            counts: RecordCounts::restore(uid, "counts", cx)?,
         })
     }
 
@@ -348,8 +344,7 @@ where
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<Self::Out>) -> Result<(), Error> {
         let layout = self.panes;
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
-        opened.counts.received += batch.len() as u64;
-        opened.counts.accepted += batch.len() as u64;
+        opened.counts.on_received(batch.len());
         let is_watched = opened.watch.is_watched();
         for Record { timestamp, value } in batch {
             let pane = layout.pane_of(timestamp);
@@ -402,7 +397,6 @@ where
     fn freeze(&mut self, snapshot: &mut Snapshot) {
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         snapshot.add(opened.panes.freeze(&self.uid, "windows"));
-        snapshot.add(freeze_value(&self.uid, "counts", opened.counts));
-        opened.counts.tell(&opened.machine, (opened.attempt, opened.subtask), &self.uid);
+        opened.counts.freeze(snapshot);
     }
 }

@@ -7,17 +7,14 @@
 
 use std::{marker::PhantomData, time::Duration};
 
-use floodmark_model::{
-    Attempt, Batch, KeyPlace, Record, RuntimeEvent, SubtaskId, TimeDomain, Timestamp,
-};
-use floodmark_platform::Machine;
-use floodmark_state::{Data, Entry, Key, Snapshot, Windows, freeze_value};
+use floodmark_model::{Batch, KeyPlace, Record, TimeDomain, Timestamp};
+use floodmark_state::{Data, Entry, Key, Snapshot, Windows};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, OutputTag,
     chain::{Emitter, OpenContext, Operator},
-    operators::{KeyOf, timer_watch::TimerWatch},
+    operators::{KeyOf, record_counts::RecordCounts, timer_watch::TimerWatch},
 };
 
 /// A span of event time, `start..end`.
@@ -282,13 +279,10 @@ pub struct WindowOperator<T, K, F, A: Accumulate<T>> {
 }
 
 struct Opened<K, A> {
-    machine: Machine,
-    attempt: Attempt,
-    subtask: SubtaskId,
     watermark: Timestamp,
     windows: Windows<K, A>,
     watch: TimerWatch,
-    counts: Counts,
+    counts: RecordCounts,
 }
 
 /// The window of a record.
@@ -298,15 +292,6 @@ struct Found {
     window: Window,
     /// Whether it has fired for some key group at least.
     may_have_fired: bool,
-}
-
-/// Where the records went, since the job began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Counts {
-    pub(super) received: u64,
-    pub(super) accepted: u64,
-    pub(super) late: u64,
-    pub(super) dropped: u64,
 }
 
 impl<T, K, F, A> WindowOperator<T, K, F, A>
@@ -479,52 +464,14 @@ impl<T> WindowOptions<T> {
     }
 }
 
-impl Counts {
-    /// Counts a record as one for whose window it is too late, and hands it on if someone wants it.
-    #[cold]
-    pub(super) fn on_late<T: Data, O: Data>(
-        &mut self,
-        late_to: Option<OutputTag<T>>,
-        timestamp: Timestamp,
-        value: T,
-        out: &mut Emitter<O>,
-    ) {
-        self.accepted -= 1;
-        match late_to {
-            Some(tag) => {
-                self.late += 1;
-                out.emit_to(tag, timestamp, value);
-            }
-            None => self.dropped += 1,
-        }
-    }
-
-    /// Tells those who watch.
-    pub(super) fn tell(self, machine: &Machine, who: (Attempt, SubtaskId), operator: &str) {
-        let Self { received, accepted, late, dropped } = self;
-        machine.observe(|| RuntimeEvent::RecordsCounted {
-            attempt: who.0,
-            subtask: who.1,
-            operator: operator.to_owned(),
-            received,
-            accepted,
-            late,
-            dropped,
-        });
-    }
-}
-
 impl<K: Key, A: Data> Opened<K, A> {
     fn restore(uid: &str, cx: &mut OpenContext<'_>) -> Result<Self, Error> {
         let windows = cx.restored.take(uid, "windows");
         Ok(Self {
-            machine: cx.machine.clone(),
-            attempt: cx.attempt,
-            subtask: cx.subtask,
             watermark: cx.watermark,
             windows: Windows::restore(cx.key_groups, &windows)?,
             watch: TimerWatch::new(uid, cx),
-            counts: cx.restored.take_value(uid, "counts")?.unwrap_or_default(),
+            counts: RecordCounts::restore(uid, "counts", cx)?,
         })
     }
 }
@@ -549,8 +496,7 @@ where
 
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<Self::Out>) -> Result<(), Error> {
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
-        opened.counts.received += batch.len() as u64;
-        opened.counts.accepted += batch.len() as u64;
+        opened.counts.on_received(batch.len());
         let is_watched = opened.watch.is_watched();
         // Most records are for the window of the one before.
         let mut last: Option<Found> = None;
@@ -597,8 +543,7 @@ where
     fn freeze(&mut self, snapshot: &mut Snapshot) {
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         snapshot.add(opened.windows.freeze(&self.uid, "windows"));
-        snapshot.add(freeze_value(&self.uid, "counts", opened.counts));
-        opened.counts.tell(&opened.machine, (opened.attempt, opened.subtask), &self.uid);
+        opened.counts.freeze(snapshot);
     }
 }
 

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use floodmark_model::{
-    Attempt, Batch, KeyGroup, KeyPlace, Record, SubtaskId, TimeDomain, Timestamp,
-};
+use floodmark_model::{Batch, KeyGroup, KeyPlace, Record, TimeDomain, Timestamp};
 use floodmark_platform::Machine;
-use floodmark_state::{Data, Entry, Key, KeyedStore, Snapshot, Table, Timers, freeze_value};
+use floodmark_state::{Data, Entry, Key, KeyedStore, Snapshot, Table, Timers};
 use floodmark_wire::key_hash;
 
 use crate::{
     BoxError, Error, OutputTag,
     chain::{Emitter, OpenContext, Operator},
-    operators::{KeyOf, Window, timer_watch::TimerWatch, window::Counts},
+    operators::{KeyOf, Window, record_counts::RecordCounts, timer_watch::TimerWatch},
 };
 
 use super::{
@@ -76,8 +74,6 @@ pub struct WindowingOperator<T, K: Key, F, G: Trigger<T>, W: WindowFunction<K, T
 /// What a running operator holds.
 struct Opened<K, C, S> {
     machine: Machine,
-    attempt: Attempt,
-    subtask: SubtaskId,
     watermark: Timestamp,
     windows: Table<K, Panes<C, S>>,
     event_timers: Timers<(K, Window)>,
@@ -85,7 +81,7 @@ struct Opened<K, C, S> {
     of_key: KeyedStore<K>,
     of_window: KeyedStore<(K, Window)>,
     watch: TimerWatch,
-    counts: Counts,
+    counts: RecordCounts,
 }
 
 /// A key and where it lies.
@@ -109,13 +105,11 @@ impl<K: Key, C: Data, S: Data + Default> Opened<K, C, S> {
         let processing_timers = cx.restored.take(uid, PROCESSING_TIMERS);
         Ok(Self {
             machine: cx.machine.clone(),
-            attempt: cx.attempt,
-            subtask: cx.subtask,
             watermark: cx.watermark,
             windows: Table::restore(cx.key_groups, &windows)?,
             event_timers: Timers::restore(cx.key_groups, &event_timers)?,
             processing_timers: Timers::restore(cx.key_groups, &processing_timers)?,
-            counts: cx.restored.take_value(uid, COUNTS)?.unwrap_or_default(),
+            counts: RecordCounts::restore(uid, COUNTS, cx)?,
             of_window: KeyedStore::new(&window_uid(uid), cx.key_groups, cx.restored)
                 .with_clock(cx.machine.clone()),
             of_key: KeyedStore::new(uid, cx.key_groups, cx.restored).with_clock(cx.machine.clone()),
@@ -217,8 +211,7 @@ where
 
     fn on_record(&mut self, record: Record<T>, out: &mut Emitter<W::Out>) -> Result<(), Error> {
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
-        opened.counts.received += 1;
-        opened.counts.accepted += 1;
+        opened.counts.on_received(1);
         let (key, place) = self.key_of.find(&record.value);
         let time = match self.options.assigner.domain() {
             TimeDomain::Event => record.timestamp,
@@ -500,9 +493,8 @@ where
         snapshot.add(opened.windows.freeze(&self.uid, WINDOWS));
         snapshot.add(opened.event_timers.freeze(&self.uid, EVENT_TIMERS));
         snapshot.add(opened.processing_timers.freeze(&self.uid, PROCESSING_TIMERS));
-        snapshot.add(freeze_value(&self.uid, COUNTS, opened.counts));
+        opened.counts.freeze(snapshot);
         opened.of_key.freeze(snapshot);
         opened.of_window.freeze(snapshot);
-        opened.counts.tell(&opened.machine, (opened.attempt, opened.subtask), &self.uid);
     }
 }
