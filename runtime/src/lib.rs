@@ -52,7 +52,8 @@ mod windows;
 
 pub use cluster::{JobHandle, coordinator, coordinator_until, worker};
 pub use connectors::{
-    Collected, FileSink, Generator, Line, Malformed, MalformedLine, TextFile, VecSource,
+    Collected, FileSink, Generator, HybridSource, Line, Malformed, MalformedLine, TextFile,
+    VecSource,
 };
 pub use environment::Environment;
 pub use error::{Error, ErrorKind};

@@ -27,6 +27,7 @@ pub use window_join::{Joined, WindowedJoin};
 
 use crate::{
     Collected, Error, WindowedStream,
+    connectors::Print,
     environment::SharedDraft,
     plan::{Assembly, Identity, Node, NodeId, NodeInput, OperatorBlueprint, Port, Role, Routing},
 };
@@ -308,14 +309,25 @@ impl<T: Data> Stream<T> {
         });
     }
 
-    /// Ends the stream on standard output, one line per record. After a failure lines are repeated.
+    /// Ends the stream on standard output, one line per record. Where several subtasks print, a line
+    /// begins with the number of its subtask, from 1 on: `2> ("a", 5)`. After a failure lines are
+    /// repeated.
     pub fn print(self)
     where
         T: std::fmt::Debug,
     {
-        self.for_each("print", |value| {
-            use std::io::Write as _;
-            writeln!(std::io::stdout().lock(), "{value:?}").map_err(Into::into)
+        self.print_as("");
+    }
+
+    /// Ends the stream on standard output as [`Stream::print`] does, each line with a label:
+    /// `alarm> ("a", 5)`, and `alarm:2> ("a", 5)` where several subtasks print.
+    pub fn print_as(self, label: &str)
+    where
+        T: std::fmt::Debug,
+    {
+        let label = label.to_owned();
+        self.then("print", Identity::Stateless, move |_, layout| {
+            Print::new("print".to_owned(), label.clone(), layout.parallelism)
         });
     }
 }

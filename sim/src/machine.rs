@@ -67,6 +67,10 @@ impl Tasks for SimMachine {
         });
         Box::new(SimAbort(self.handle.spawn(watched).abort_handle()))
     }
+
+    fn is_running(&self) -> bool {
+        self.shared.lock().is_alive(self.life)
+    }
 }
 
 impl Network for SimMachine {

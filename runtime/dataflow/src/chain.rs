@@ -115,6 +115,10 @@ pub enum Split {
     Reading(usize),
     /// No record of this split follows.
     Ended(usize),
+    /// No record of this split follows until it has begun: others come first.
+    Waiting(usize),
+    /// The turn of a split that was waiting has come.
+    Begun(usize),
 }
 
 /// An exchange, without the type of its records.

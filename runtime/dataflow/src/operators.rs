@@ -11,6 +11,7 @@ mod generators;
 mod handles;
 mod interval_join;
 mod keyed;
+mod lifecycle;
 mod lists;
 mod process;
 mod record_counts;

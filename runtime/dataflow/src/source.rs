@@ -88,6 +88,14 @@ pub trait Source: Clone + Send + Sync + 'static {
         true
     }
 
+    /// Returns when the turn of `split` comes. A subtask reads splits of a later stage only when all its
+    /// splits of the earlier ones have ended, and until then they hold no event time back. A split has
+    /// one stage, wherever its position is. Unless a source says otherwise, all are read side by side.
+    fn stage(&self, split: &Self::Split) -> u32 {
+        let _ = split;
+        0
+    }
+
     /// Begins to read `split` from its position.
     fn read(&self, machine: &Machine, split: Self::Split) -> Box<dyn SplitReader<Self>>;
 }
@@ -159,6 +167,8 @@ pub struct SourceHead<S: Source> {
     splits: Vec<SplitState<S>>,
     /// The split that is asked first the next time.
     next: usize,
+    /// Splits of later stages have to wait.
+    stage: u32,
     /// Positions of the splits at barriers whose checkpoints may still complete, oldest first.
     unconfirmed: VecDeque<(CheckpointId, Vec<S::Split>)>,
     chain: Box<dyn Push<S::Out>>,
@@ -167,6 +177,7 @@ pub struct SourceHead<S: Source> {
 
 struct SplitState<S: Source> {
     reader: Box<dyn SplitReader<S>>,
+    stage: u32,
     /// Whether the reader yields nothing more. It still hears of checkpoints.
     has_ended: bool,
     /// Whether it waits for splits that are far behind.
@@ -200,6 +211,7 @@ impl<S: Source> SourceHead<S> {
             reader,
             splits,
             next,
+            stage: 0,
             unconfirmed,
             chain,
             drift,
@@ -241,9 +253,33 @@ impl<S: Source> SourceHead<S> {
         cx.split_count = Some(self.splits.len());
         self.chain.open(cx)?;
         self.drift = cx.drift.clone();
+        self.stage = self.open_stage().unwrap_or_default();
         for index in 0..self.splits.len() {
+            if self.stage < self.splits[index].stage {
+                self.chain.on_split(Split::Waiting(index))?;
+            }
             if self.splits[index].has_ended {
                 self.end(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the earliest stage with splits that have not ended.
+    fn open_stage(&self) -> Option<u32> {
+        let open = self.splits.iter().filter(|split| !split.has_ended);
+        open.map(|split| split.stage).min()
+    }
+
+    /// Goes on to the next stage if the one before is over.
+    fn begin_stage(&mut self) -> Result<(), Error> {
+        let Some(stage) = self.open_stage().filter(|stage| self.stage < *stage) else {
+            return Ok(());
+        };
+        self.stage = stage;
+        for index in 0..self.splits.len() {
+            if self.splits[index].stage == stage {
+                self.chain.on_split(Split::Begun(index))?;
             }
         }
         Ok(())
@@ -303,6 +339,7 @@ impl<S: Source> Head for SourceHead<S> {
             let splits = splits.into_iter().map(open);
             self.splits = splits
                 .map(|(split, has_ended)| SplitState {
+                    stage: self.source.stage(&split),
                     reader: self.source.read(&self.machine, split),
                     has_ended,
                     is_held: false,
@@ -324,7 +361,7 @@ impl<S: Source> Head for SourceHead<S> {
                 continue;
             }
             has_open = true;
-            if self.is_held(index) {
+            if self.stage < self.splits[index].stage || self.is_held(index) {
                 continue;
             }
             let split = &mut self.splits[index];
@@ -332,6 +369,8 @@ impl<S: Source> Head for SourceHead<S> {
             match batch.map_err(|source| Self::error(&self.name, source))? {
                 None => {
                     split.has_ended = true;
+                    // Event time goes on from where it is only if those that follow count already.
+                    self.begin_stage()?;
                     self.end(index)?;
                 }
                 Some(batch) => {

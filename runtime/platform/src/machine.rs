@@ -99,6 +99,11 @@ impl Machine {
         TaskHandle::new(receiver, abort)
     }
 
+    /// Returns whether this node is up: no for destructors that a crash of a simulated node runs.
+    pub fn is_running(&self) -> bool {
+        self.0.is_running()
+    }
+
     /// Returns whether anybody listens to what happens.
     pub fn is_observed(&self) -> bool {
         self.0.is_observed()

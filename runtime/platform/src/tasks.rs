@@ -15,6 +15,12 @@ use crate::BoxFuture;
 pub trait Tasks {
     /// Starts `task` under a name that logs and traces show.
     fn spawn(&self, name: &'static str, task: BoxFuture<()>) -> Box<dyn Abort>;
+
+    /// Returns whether the node is up. Whoever can ask runs on it, so the answer is no only to the
+    /// destructors of a simulated node that has crashed: a real one would not have run them.
+    fn is_running(&self) -> bool {
+        true
+    }
 }
 
 /// Ends a task from outside.

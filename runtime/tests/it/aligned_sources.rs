@@ -28,7 +28,7 @@ fn strategy() -> WatermarkStrategy<u64> {
 
 fn read(env: &Environment, name: &str, gate: Gate) -> Stream<u64> {
     let gate_at = if matches!(gate, Gate::Closed) { COUNT } else { GATE_AT };
-    env.source(name, Gated { count: COUNT, gate_at, gate }).watermarks(strategy())
+    env.source(name, Gated { first: 0, count: COUNT, gate_at, gate }).watermarks(strategy())
 }
 
 fn completed(job: &JobHandle) -> CheckpointId {
@@ -75,7 +75,7 @@ async fn nobody_waits_for_a_source_that_is_idle() {
         visits.fetch_add(1, Ordering::Relaxed);
         number
     });
-    let slow = env.source("slow", Gated { count: COUNT, gate_at: GATE_AT, gate });
+    let slow = env.source("slow", Gated { first: 0, count: COUNT, gate_at: GATE_AT, gate });
     let slow = slow.watermarks(strategy().idle_after(Duration::from_millis(50)));
     let all = fast.union(slow).map(|number| number).collect("all");
     let job = env.execute("job").await.unwrap();

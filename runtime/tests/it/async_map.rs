@@ -171,7 +171,7 @@ async fn a_request_under_way_outlives_a_failure() {
     let goes_on = is_broken.clone();
     let gate = Gate::OpensWhen(Arc::new(move || goes_on.load(Ordering::SeqCst)));
     let answers = env
-        .source("numbers", Gated { count: 110, gate_at: 100, gate })
+        .source("numbers", Gated { first: 0, count: 110, gate_at: 100, gate })
         .rebalance()
         .async_map(AsyncOptions::unordered(100, LONG), move |number, cx| {
             let (is_broken, asked_count) = (breaks.clone(), asked.clone());
@@ -292,7 +292,7 @@ async fn to_wait_for_answers_is_not_to_be_idle() {
     let time = |index: u64| i64::try_from(index).expect("a small number");
     let counter = answered_count.clone();
     let slow = env
-        .source("slow", Gated { count: COUNT, gate_at: COUNT, gate: Gate::Closed })
+        .source("slow", Gated { first: 0, count: COUNT, gate_at: COUNT, gate: Gate::Closed })
         .map(time)
         .watermarks(by_time().idle_after(Duration::from_millis(150)))
         // While one is asked for, there is no room for the next.
@@ -308,7 +308,7 @@ async fn to_wait_for_answers_is_not_to_be_idle() {
     let is_done = move || answered_count.load(Ordering::SeqCst) == COUNT;
     let gate = Gate::OpensWhen(Arc::new(is_done));
     let ahead = env
-        .source("ahead", Gated { count: 2, gate_at: 1, gate })
+        .source("ahead", Gated { first: 0, count: 2, gate_at: 1, gate })
         .map(move |index| 10_000 + time(index))
         .watermarks(by_time());
     let counts = slow

@@ -288,7 +288,7 @@ async fn check_failure(failure: Failure, fatal: u64) {
     let is_committed = move || !for_gate.lines("output").is_empty();
     let gate = Gate::OpensWhen(Arc::new(is_committed));
     let seen = env
-        .source("numbers", Gated { count: COUNT, gate_at: COUNT / 2, gate })
+        .source("numbers", Gated { first: 0, count: COUNT, gate_at: COUNT / 2, gate })
         .key_by(|number| number % 10)
         .process(CountOrFail { failure, fatal, has_failed: has_failed.clone() })
         .uid("seen");
@@ -345,7 +345,7 @@ async fn a_cancelled_job_goes_on_where_it_was() {
     let folder = Folder::new();
 
     let env = folder.checkpointed().parallelism(3);
-    let unbounded = Gated { count: u64::MAX, gate_at: COUNT / 2, gate: Gate::Closed };
+    let unbounded = Gated { first: 0, count: u64::MAX, gate_at: COUNT / 2, gate: Gate::Closed };
     connect_digits(&env, &folder, unbounded, &Arc::default());
     let job = env.execute("job").await.unwrap();
     until(|| !folder.lines("output").is_empty()).await;
@@ -353,7 +353,7 @@ async fn a_cancelled_job_goes_on_where_it_was() {
     let committed = folder.lines("output").len() as u64;
 
     let env = folder.checkpointed().parallelism(3);
-    let bounded = Gated { count: COUNT, gate_at: COUNT, gate: Gate::Closed };
+    let bounded = Gated { first: 0, count: COUNT, gate_at: COUNT, gate: Gate::Closed };
     let visited = Arc::default();
     connect_digits(&env, &folder, bounded, &visited);
     run(&env).await.unwrap();
@@ -368,7 +368,7 @@ async fn a_stopped_job_has_committed_what_it_has_processed() {
     let folder = Folder::new();
 
     let env = folder.checkpointed().parallelism(3);
-    let unbounded = Gated { count: u64::MAX, gate_at: COUNT / 2, gate: Gate::Closed };
+    let unbounded = Gated { first: 0, count: u64::MAX, gate_at: COUNT / 2, gate: Gate::Closed };
     connect_digits(&env, &folder, unbounded, &Arc::default());
     let job = env.execute("job").await.unwrap();
     until(|| !folder.lines("output").is_empty()).await;
@@ -376,7 +376,7 @@ async fn a_stopped_job_has_committed_what_it_has_processed() {
     let committed = folder.lines("output").len() as u64;
 
     let env = folder.checkpointed().parallelism(3);
-    let bounded = Gated { count: COUNT, gate_at: COUNT, gate: Gate::Closed };
+    let bounded = Gated { first: 0, count: COUNT, gate_at: COUNT, gate: Gate::Closed };
     let visited = Arc::default();
     connect_digits(&env, &folder, bounded, &visited);
     run(&env).await.unwrap();
@@ -403,7 +403,7 @@ async fn the_status_follows_the_job() {
     let is_open = Arc::new(AtomicBool::new(false));
     let for_gate = is_open.clone();
     let gate = Gate::OpensWhen(Arc::new(move || for_gate.load(Ordering::Relaxed)));
-    let source = Gated { count: 10, gate_at: 5, gate };
+    let source = Gated { first: 0, count: 10, gate_at: 5, gate };
     let numbers = env.source("numbers", source).collect("collected");
     let job = env.execute("job").await.unwrap();
     until(|| matches!(job.status(), JobStatus::Running { completed: Some(_), .. })).await;

@@ -102,9 +102,10 @@ pub(crate) async fn until(is_so: impl Fn() -> bool) {
     tokio::time::timeout(PATIENCE, waiting).await.expect("what is waited for happens");
 }
 
-/// A source of `0..count` that stops before `gate_at` until its gate opens.
+/// A source of `first..count` that stops before `gate_at` until its gate opens.
 #[derive(Clone)]
 pub(crate) struct Gated {
+    pub(crate) first: u64,
     pub(crate) count: u64,
     pub(crate) gate_at: u64,
     pub(crate) gate: Gate,
@@ -141,7 +142,7 @@ impl Source for Gated {
         parallelism: u16,
     ) -> BoxFuture<Result<Vec<GatedSplit>, BoxError>> {
         let step = u64::from(parallelism);
-        let splits = (0..step).map(|next| GatedSplit { next, step }).collect();
+        let splits = (0..step).map(|index| GatedSplit { next: self.first + index, step }).collect();
         Box::pin(async { Ok(splits) })
     }
 
@@ -152,7 +153,7 @@ impl Source for Gated {
 
 impl SplitReader<Gated> for GatedReader {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Batch<u64>>, BoxError>> {
-        let Gated { count, gate_at, gate } = &self.source;
+        let Gated { count, gate_at, gate, .. } = &self.source;
         let GatedSplit { next, step } = self.split;
         if *count <= next {
             return Poll::Ready(Ok(None));

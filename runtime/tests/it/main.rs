@@ -6,6 +6,8 @@ mod bad_input;
 mod busy_sources;
 mod exactly_once;
 mod explain;
+mod hybrid;
+mod lifecycle;
 mod machine;
 mod migration;
 mod operator_state;

@@ -191,7 +191,7 @@ fn connect<P>(env: &Environment, folder: &Folder, (count, gate_at): (u64, u64), 
 where
     P: KeyedProcess<Key = u64, In = u64, Out = String> + Clone + Sync,
 {
-    let source = Gated { count, gate_at, gate: Gate::Closed };
+    let source = Gated { first: 0, count, gate_at, gate: Gate::Closed };
     env.source("numbers", source)
         .parallelism(1)
         .key_by(|number| number % 10)

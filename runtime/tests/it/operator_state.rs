@@ -127,7 +127,7 @@ async fn lists_survive_a_failure() {
     let gate = Gate::OpensWhen(Arc::new(move || !for_gate.lines("output").is_empty()));
     let share = Share::new(1_500);
     let has_failed = share.has_failed.clone();
-    connect(&env, &folder, Gated { count: COUNT, gate_at: COUNT / 2, gate }, share);
+    connect(&env, &folder, Gated { first: 0, count: COUNT, gate_at: COUNT / 2, gate }, share);
     run(&env).await.unwrap();
     assert!(has_failed.load(Ordering::Relaxed));
     assert_eq!(folder.lines("output"), expected());
@@ -137,14 +137,14 @@ async fn lists_survive_a_failure() {
 async fn lists_survive_a_stop() {
     let folder = Folder::new();
     let env = folder.checkpointed().parallelism(PARALLELISM);
-    let unbounded = Gated { count: u64::MAX, gate_at: COUNT / 2, gate: Gate::Closed };
+    let unbounded = Gated { first: 0, count: u64::MAX, gate_at: COUNT / 2, gate: Gate::Closed };
     connect(&env, &folder, unbounded, Share::new(u64::MAX));
     let job = env.execute("job").await.unwrap();
     until(|| !folder.lines("output").is_empty()).await;
     job.stop(Duration::from_secs(20)).await.unwrap();
 
     let env = folder.checkpointed().parallelism(PARALLELISM);
-    let bounded = Gated { count: COUNT, gate_at: COUNT, gate: Gate::Closed };
+    let bounded = Gated { first: 0, count: COUNT, gate_at: COUNT, gate: Gate::Closed };
     connect(&env, &folder, bounded, Share::new(u64::MAX));
     run(&env).await.unwrap();
     assert_eq!(folder.lines("output"), expected());

@@ -342,19 +342,29 @@ async fn windows_go_on_where_they_were_after_a_stop() {
     const OUTPUTS: [&str; 3] = ["slides", "sessions", "sevens"];
     let whole = Folder::new();
     let env = whole.checkpointed();
-    connect_windows(&env, &whole, Gated { count: COUNT, gate_at: COUNT, gate: Gate::Closed }, 1);
+    connect_windows(
+        &env,
+        &whole,
+        Gated { first: 0, count: COUNT, gate_at: COUNT, gate: Gate::Closed },
+        1,
+    );
     run(&env).await.expect("the job can run");
 
     let folder = Folder::new();
     let env = folder.checkpointed();
-    let unbounded = Gated { count: u64::MAX, gate_at: COUNT / 2, gate: Gate::Closed };
+    let unbounded = Gated { first: 0, count: u64::MAX, gate_at: COUNT / 2, gate: Gate::Closed };
     connect_windows(&env, &folder, unbounded, 3);
     let job = env.execute("job").await.expect("the job can run");
     until(|| !folder.lines("sevens").is_empty()).await;
     job.stop(20 * ms(1_000)).await.expect("the job stops");
 
     let env = folder.checkpointed();
-    connect_windows(&env, &folder, Gated { count: COUNT, gate_at: COUNT, gate: Gate::Closed }, 3);
+    connect_windows(
+        &env,
+        &folder,
+        Gated { first: 0, count: COUNT, gate_at: COUNT, gate: Gate::Closed },
+        3,
+    );
     run(&env).await.expect("the job goes on");
     for output in OUTPUTS {
         assert!(10 < whole.lines(output).len(), "{output}");

@@ -15,6 +15,7 @@
 //! `key_by` they run in as many as the job has.
 
 mod alarms;
+mod archives;
 mod counters;
 mod flights;
 mod lists;
@@ -99,6 +100,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         patterns::EXAMPLES,
         flights::EXAMPLES,
         lookups::EXAMPLES,
+        archives::EXAMPLES,
     ];
     let all = all.into_iter().flatten();
     let is_wanted =

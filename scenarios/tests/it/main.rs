@@ -5,6 +5,7 @@ mod browser;
 mod command;
 mod conformance;
 mod generated;
+mod lifecycle;
 mod operators;
 mod readme;
 mod real_threads;

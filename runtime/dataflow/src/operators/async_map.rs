@@ -120,6 +120,8 @@ impl<T: Data, U: Data> AsyncOperator<T, U> {
             }
             Mark::Idle => out.idle(),
             Mark::SplitEnded(split) => out.split(Split::Ended(split as usize)),
+            Mark::SplitWaiting(split) => out.split(Split::Waiting(split as usize)),
+            Mark::SplitBegun(split) => out.split(Split::Begun(split as usize)),
         }
     }
 
@@ -218,6 +220,8 @@ impl<T: Data, U: Data> Operator for AsyncOperator<T, U> {
             // A restored source says it again; those downstream know, or will.
             Split::Ended(index) if !self.progress.ended.insert(split_number(index)) => Ok(()),
             Split::Ended(index) => self.on_mark(Mark::SplitEnded(split_number(index)), out),
+            Split::Waiting(index) => self.on_mark(Mark::SplitWaiting(split_number(index)), out),
+            Split::Begun(index) => self.on_mark(Mark::SplitBegun(split_number(index)), out),
         }
     }
 

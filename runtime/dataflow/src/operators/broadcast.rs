@@ -18,6 +18,7 @@ use crate::{
     operators::{
         Context, InitializeContext, KeyOf, RecordContext, Sided, StateHandle,
         context::KeyedRuntime,
+        lifecycle::Lifecycle,
         lists::{opened, reported, restore},
     },
 };
@@ -181,6 +182,18 @@ pub trait KeyedBroadcastProcess: Send + 'static {
         Ok(())
     }
 
+    /// Lets go of what `open` took. Called once in every attempt whose `open` succeeded, when the subtask
+    /// is done: at the end of the input, and also when the attempt has failed or is cancelled. Not called
+    /// when the process dies. What happened since the last checkpoint may come again, so this is no place
+    /// for results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot; the error is logged, and changes nothing.
+    fn close(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// Processes one record.
     ///
     /// # Errors
@@ -285,6 +298,18 @@ pub trait BroadcastProcess: Send + 'static {
     ///
     /// When the function cannot work; the attempt fails.
     fn open(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// Lets go of what `open` took. Called once in every attempt whose `open` succeeded, when the subtask
+    /// is done: at the end of the input, and also when the attempt has failed or is cancelled. Not called
+    /// when the process dies. What happened since the last checkpoint may come again, so this is no place
+    /// for results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot; the error is logged, and changes nothing.
+    fn close(&mut self) -> Result<(), BoxError> {
         Ok(())
     }
 
@@ -402,7 +427,7 @@ impl<K: Key, O: Data> RuleContext<'_, K, O> {
 /// Runs a [`KeyedBroadcastProcess`].
 pub struct KeyedBroadcastOperator<P: KeyedBroadcastProcess, F> {
     uid: String,
-    process: P,
+    process: Lifecycle<P>,
     key_of: KeyOf<P::In, P::Key, F>,
     rules: BTreeMap<P::Name, P::Kept>,
     keyed: Option<KeyedRuntime<P::Key>>,
@@ -411,6 +436,7 @@ pub struct KeyedBroadcastOperator<P: KeyedBroadcastProcess, F> {
 impl<P: KeyedBroadcastProcess, F> KeyedBroadcastOperator<P, F> {
     /// Creates the operator `uid`.
     pub fn new(uid: String, process: P, key_of: KeyOf<P::In, P::Key, F>) -> Self {
+        let process = Lifecycle::new(&uid, process, P::close);
         Self { uid, process, key_of, rules: BTreeMap::new(), keyed: None }
     }
 
@@ -450,7 +476,7 @@ where
         self.rules = cx.restored.take_value(&self.uid, RULES)?.unwrap_or_default();
         self.keyed = Some(KeyedRuntime::restore(&self.uid, cx)?);
         self.key_of.open(&self.uid, cx);
-        self.process.open().map_err(|source| Self::error(&self.uid, source))
+        self.process.open(cx.machine, P::open).map_err(|source| Self::error(&self.uid, source))
     }
 
     fn on_batch(&mut self, batch: Batch<Self::In>, out: &mut Emitter<P::Out>) -> Result<(), Error> {
@@ -507,7 +533,7 @@ where
 pub struct BroadcastOperator<P: BroadcastProcess> {
     uid: String,
     parallelism: u16,
-    process: P,
+    process: Lifecycle<P>,
     rules: BTreeMap<P::Name, P::Kept>,
     watermark: Timestamp,
     lists: Option<OperatorStore>,
@@ -517,6 +543,7 @@ impl<P: BroadcastProcess> BroadcastOperator<P> {
     /// Creates the operator `uid` of `parallelism` subtasks.
     pub fn new((uid, parallelism): (String, u16), process: P) -> Self {
         let (rules, watermark) = (BTreeMap::new(), Timestamp::MIN);
+        let process = Lifecycle::new(&uid, process, P::close);
         Self { uid, parallelism, process, rules, watermark, lists: None }
     }
 }
@@ -532,7 +559,7 @@ impl<P: BroadcastProcess> Operator for BroadcastOperator<P> {
         self.watermark = cx.watermark;
         let (lists, place) = restore(&self.uid, self.parallelism, cx);
         let lists = self.lists.insert(lists);
-        reported(&self.uid, self.process.open())?;
+        reported(&self.uid, self.process.open(cx.machine, P::open))?;
         let mut cx = InitializeContext::new(lists, place, cx);
         reported(&self.uid, self.process.initialize(&mut cx))
     }

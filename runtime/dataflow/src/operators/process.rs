@@ -6,7 +6,7 @@ use floodmark_state::{Data, Key, Snapshot};
 use crate::{
     BoxError, Error,
     chain::{Emitter, OpenContext, Operator},
-    operators::{Context, KeyOf, context::KeyedRuntime},
+    operators::{Context, KeyOf, context::KeyedRuntime, lifecycle::Lifecycle},
 };
 
 /// A function over the records of each key, with state and timers of that key.
@@ -72,6 +72,18 @@ pub trait KeyedProcess: Send + 'static {
         Ok(())
     }
 
+    /// Lets go of what `open` took. Called once in every attempt whose `open` succeeded, when the subtask
+    /// is done: at the end of the input, and also when the attempt has failed or is cancelled. Not called
+    /// when the process dies. What happened since the last checkpoint may come again, so this is no place
+    /// for results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot; the error is logged, and changes nothing.
+    fn close(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// Processes one record.
     ///
     /// # Errors
@@ -102,7 +114,7 @@ pub trait KeyedProcess: Send + 'static {
 /// Runs a [`KeyedProcess`].
 pub struct ProcessOperator<P: KeyedProcess, F> {
     uid: String,
-    process: P,
+    process: Lifecycle<P>,
     key_of: KeyOf<P::In, P::Key, F>,
     keyed: Option<KeyedRuntime<P::Key>>,
 }
@@ -110,6 +122,7 @@ pub struct ProcessOperator<P: KeyedProcess, F> {
 impl<P: KeyedProcess, F> ProcessOperator<P, F> {
     /// Creates the operator `uid`.
     pub fn new(uid: String, process: P, key_of: KeyOf<P::In, P::Key, F>) -> Self {
+        let process = Lifecycle::new(&uid, process, P::close);
         Self { uid, process, key_of, keyed: None }
     }
 
@@ -146,7 +159,7 @@ where
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.keyed = Some(KeyedRuntime::restore(&self.uid, cx)?);
         self.key_of.open(&self.uid, cx);
-        self.process.open().map_err(|source| Self::error(&self.uid, source))
+        self.process.open(cx.machine, P::open).map_err(|source| Self::error(&self.uid, source))
     }
 
     fn on_batch(&mut self, batch: Batch<P::In>, out: &mut Emitter<P::Out>) -> Result<(), Error> {

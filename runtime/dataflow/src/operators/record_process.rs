@@ -9,6 +9,7 @@ use crate::{
     chain::{Emitter, OpenContext, Operator},
     operators::{
         InitializeContext, OperatorStateHandle,
+        lifecycle::Lifecycle,
         lists::{bind, opened, reported, restore},
     },
 };
@@ -61,6 +62,18 @@ pub trait ProcessFunction: Send + 'static {
     ///
     /// When the function cannot work; the attempt fails.
     fn open(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// Lets go of what `open` took. Called once in every attempt whose `open` succeeded, when the subtask
+    /// is done: at the end of the input, and also when the attempt has failed or is cancelled. Not called
+    /// when the process dies. What happened since the last checkpoint may come again, so this is no place
+    /// for results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot; the error is logged, and changes nothing.
+    fn close(&mut self) -> Result<(), BoxError> {
         Ok(())
     }
 
@@ -154,7 +167,7 @@ pub struct RecordProcessOperator<P> {
     name: &'static str,
     uid: String,
     parallelism: u16,
-    process: P,
+    process: Lifecycle<P>,
     watermark: Timestamp,
     lists: Option<OperatorStore>,
 }
@@ -163,6 +176,7 @@ impl<P: ProcessFunction> RecordProcessOperator<P> {
     /// Creates the operator of `parallelism` subtasks; errors name `name`, and what it remembers is
     /// found by `uid`.
     pub fn new(name: &'static str, (uid, parallelism): (String, u16), process: P) -> Self {
+        let process = Lifecycle::new(&uid, process, P::close);
         Self { name, uid, parallelism, process, watermark: Timestamp::MIN, lists: None }
     }
 }
@@ -177,7 +191,7 @@ impl<P: ProcessFunction> Operator for RecordProcessOperator<P> {
         self.watermark = cx.watermark;
         let (lists, place) = restore(&self.uid, self.parallelism, cx);
         let lists = self.lists.insert(lists);
-        reported(self.name, self.process.open())?;
+        reported(self.name, self.process.open(cx.machine, P::open))?;
         let mut cx = InitializeContext::new(lists, place, cx);
         reported(self.name, self.process.initialize(&mut cx))
     }

@@ -116,6 +116,18 @@ pub trait KeyedCoProcess: Send + 'static {
         Ok(())
     }
 
+    /// Lets go of what `open` took. Called once in every attempt whose `open` succeeded, when the subtask
+    /// is done: at the end of the input, and also when the attempt has failed or is cancelled. Not called
+    /// when the process dies. What happened since the last checkpoint may come again, so this is no place
+    /// for results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot; the error is logged, and changes nothing.
+    fn close(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// Processes one record of the first input.
     ///
     /// # Errors
@@ -200,6 +212,18 @@ pub trait CoProcess: Send + 'static {
         Ok(())
     }
 
+    /// Lets go of what `open` took. Called once in every attempt whose `open` succeeded, when the subtask
+    /// is done: at the end of the input, and also when the attempt has failed or is cancelled. Not called
+    /// when the process dies. What happened since the last checkpoint may come again, so this is no place
+    /// for results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot; the error is logged, and changes nothing.
+    fn close(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// Puts its lists in order, after they were restored. Called once in every attempt, behind `open`.
     ///
     /// # Errors
@@ -246,6 +270,10 @@ impl<P: KeyedCoProcess> KeyedProcess for OverBoth<P> {
         self.0.open()
     }
 
+    fn close(&mut self) -> Result<(), BoxError> {
+        self.0.close()
+    }
+
     fn on_element(
         &mut self,
         value: Self::In,
@@ -277,6 +305,10 @@ impl<P: CoProcess> ProcessFunction for OverBothRecords<P> {
 
     fn open(&mut self) -> Result<(), BoxError> {
         self.0.open()
+    }
+
+    fn close(&mut self) -> Result<(), BoxError> {
+        self.0.close()
     }
 
     fn initialize(&mut self, cx: &mut InitializeContext<'_>) -> Result<(), BoxError> {

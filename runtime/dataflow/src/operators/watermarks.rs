@@ -561,6 +561,16 @@ impl<T: Data> Operator for WatermarkOperator<T> {
                 self.tell_drift(index);
                 self.advance(out)?;
             }
+            Split::Waiting(index) => {
+                if self.progress.splits[index].status == SplitStatus::Active {
+                    self.set_idle(index, true);
+                }
+                self.advance(out)?;
+            }
+            Split::Begun(index) => {
+                self.current = index;
+                self.wake(out)?;
+            }
         }
         out.split(split)
     }

@@ -49,6 +49,10 @@ pub(super) enum Mark {
     Idle,
     /// A split of the source has ended.
     SplitEnded(u32),
+    /// A split of the source waits for others.
+    SplitWaiting(u32),
+    /// It waits no longer.
+    SplitBegun(u32),
 }
 
 /// A record that came in.

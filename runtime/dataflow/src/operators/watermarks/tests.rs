@@ -82,6 +82,10 @@ enum Do {
     From(usize),
     /// This split has ended.
     EndOf(usize),
+    /// The turn of this split has not come.
+    Waiting(usize),
+    /// It has come.
+    Begun(usize),
     End,
 }
 
@@ -117,6 +121,8 @@ fn check_operator(
             Do::Tick(seconds) => stage.on_tick(Duration::from_secs(*seconds)).unwrap(),
             Do::From(split) => stage.on_split(Split::Reading(*split)).unwrap(),
             Do::EndOf(split) => stage.on_split(Split::Ended(*split)).unwrap(),
+            Do::Waiting(split) => stage.on_split(Split::Waiting(*split)).unwrap(),
+            Do::Begun(split) => stage.on_split(Split::Begun(*split)).unwrap(),
             Do::End => stage.on_watermark(Timestamp::MAX).unwrap(),
         }
     }
@@ -168,6 +174,64 @@ fn some_records_say_how_far_event_time_has_come() {
             watermark 30
             records [20]
             watermark +∞
+        "#]],
+    );
+}
+
+#[test]
+fn splits_that_wait_hold_nothing_back_and_those_that_have_begun_do() {
+    check_splits(
+        3,
+        WatermarkStrategy::ascending().timestamps(|value| *value).emit_every(1),
+        &[
+            Do::Waiting(1),
+            Do::Waiting(2),
+            Do::From(0),
+            Do::Records(&[10]),
+            Do::Begun(1),
+            Do::Begun(2),
+            Do::EndOf(0),
+            Do::From(1),
+            Do::Records(&[30]),
+            Do::From(2),
+            Do::Records(&[20]),
+            Do::EndOf(2),
+        ],
+        expect![[r#"
+            records [10]
+            watermark 9
+            records [30]
+            records [20]
+            watermark 19
+            watermark 29
+        "#]],
+    );
+}
+
+#[test]
+fn a_split_that_begins_has_its_time_before_it_is_idle() {
+    let strategy = WatermarkStrategy::ascending().timestamps(|value| *value).emit_every(1);
+    check_splits(
+        2,
+        strategy.idle_after(Duration::from_secs(5)),
+        &[
+            Do::Waiting(1),
+            Do::From(0),
+            Do::Records(&[10]),
+            Do::Tick(1),
+            Do::Tick(9),
+            Do::Begun(1),
+            Do::EndOf(0),
+            Do::Tick(10),
+            Do::Tick(14),
+            Do::Tick(15),
+        ],
+        expect![[r#"
+            records [10]
+            watermark 9
+            idle
+            watermark 9
+            idle
         "#]],
     );
 }

@@ -68,6 +68,18 @@ pub trait WindowProcess: Send + 'static {
         Ok(())
     }
 
+    /// Lets go of what `open` took. Called once in every attempt whose `open` succeeded, when the subtask
+    /// is done: at the end of the input, and also when the attempt has failed or is cancelled. Not called
+    /// when the process dies. What happened since the last checkpoint may come again, so this is no place
+    /// for results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot; the error is logged, and changes nothing.
+    fn close(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// Processes a window that fires.
     ///
     /// # Errors
@@ -114,6 +126,15 @@ pub trait WindowFunction<K: Key, T>: Send {
         Ok(())
     }
 
+    /// Ends what `open` began.
+    ///
+    /// # Errors
+    ///
+    /// When a function of the user fails.
+    fn close(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// Adds a record to a window's contents.
     fn add(&mut self, contents: &mut Option<Self::Contents>, record: Record<T>);
 
@@ -153,6 +174,15 @@ pub trait Finish<K: Key, R: Data>: Send {
     ///
     /// When a function of the user fails.
     fn open(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// Ends what `open` began.
+    ///
+    /// # Errors
+    ///
+    /// When a function of the user fails.
+    fn close(&mut self) -> Result<(), BoxError> {
         Ok(())
     }
 
@@ -206,6 +236,10 @@ impl<P: WindowProcess> Finish<P::Key, P::In> for ProcessResult<P> {
         self.0.open()
     }
 
+    fn close(&mut self) -> Result<(), BoxError> {
+        self.0.close()
+    }
+
     fn finish(
         &mut self,
         result: P::In,
@@ -243,6 +277,10 @@ where
 
     fn open(&mut self) -> Result<(), BoxError> {
         self.finish.open()
+    }
+
+    fn close(&mut self) -> Result<(), BoxError> {
+        self.finish.close()
     }
 
     fn add(&mut self, contents: &mut Option<A::Acc>, record: Record<T>) {
@@ -333,6 +371,10 @@ impl<T: Data, P: WindowProcess<In = T>> WindowFunction<P::Key, T> for Buffered<T
         self.process.open()
     }
 
+    fn close(&mut self) -> Result<(), BoxError> {
+        self.process.close()
+    }
+
     fn add(&mut self, contents: &mut Option<Vec<Record<T>>>, record: Record<T>) {
         keep(contents, record);
     }
@@ -384,6 +426,10 @@ where
 
     fn open(&mut self) -> Result<(), BoxError> {
         self.finish.open()
+    }
+
+    fn close(&mut self) -> Result<(), BoxError> {
+        self.finish.close()
     }
 
     fn add(&mut self, contents: &mut Option<Vec<Record<T>>>, record: Record<T>) {

@@ -10,7 +10,9 @@ use floodmark_wire::key_hash;
 use crate::{
     BoxError, Error, OutputTag,
     chain::{Emitter, OpenContext, Operator},
-    operators::{KeyOf, Window, record_counts::RecordCounts, timer_watch::TimerWatch},
+    operators::{
+        KeyOf, Window, lifecycle::Lifecycle, record_counts::RecordCounts, timer_watch::TimerWatch,
+    },
 };
 
 use super::{
@@ -63,7 +65,7 @@ pub struct WindowingOperator<T, K: Key, F, G: Trigger<T>, W: WindowFunction<K, T
     options: WindowingOptions<T>,
     key_of: KeyOf<T, K, F>,
     trigger: G,
-    function: W,
+    function: Lifecycle<W>,
     opened: Option<Opened<K, W::Contents, G::State>>,
     /// The windows of the record that is processed.
     assigned: Vec<Window>,
@@ -206,6 +208,7 @@ where
         let can_merge = trigger.can_merge() || !options.assigner.merges();
         assert!(can_merge, "windows that merge have a trigger that can");
         let (assigned, changes) = (Vec::new(), Vec::new());
+        let function = Lifecycle::new(&uid, function, W::close);
         Self { uid, options, key_of, trigger, function, opened: None, assigned, changes }
     }
 
@@ -455,7 +458,7 @@ where
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
         self.opened = Some(Opened::restore(&self.uid, cx)?);
         self.key_of.open(&self.uid, cx);
-        self.function.open().map_err(|source| self.error(source))
+        self.function.open(cx.machine, W::open).map_err(|source| self.error(source))
     }
 
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<W::Out>) -> Result<(), Error> {
