@@ -159,6 +159,11 @@ pub(crate) async fn work(
             .checkpoints
             .as_ref()
             .map_or(LocalCopies::None, |checkpoints| checkpoints.local_copies),
+        state_size_max: job
+            .options()
+            .checkpoints
+            .as_ref()
+            .and_then(|checkpoints| checkpoints.state_size_max),
     };
     let run = floodmark_worker::run(machine, job.program(), options, leave);
     run.await

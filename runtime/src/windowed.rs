@@ -538,6 +538,8 @@ where
     type Acc = Option<N>;
     type Out = N;
 
+    const HAS_RESULT_OF_NOTHING: bool = false;
+
     fn init(&self) -> Option<N> {
         None
     }
@@ -579,6 +581,8 @@ where
     /// Sum and count.
     type Acc = (f64, u64);
     type Out = f64;
+
+    const HAS_RESULT_OF_NOTHING: bool = false;
 
     fn init(&self) -> (f64, u64) {
         (0.0, 0)

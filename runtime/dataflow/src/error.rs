@@ -83,6 +83,25 @@ pub enum Error {
     /// The object store refused for good.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The state of a subtask is larger than the job allows.
+    #[error(
+        "the state takes {size} bytes in {checkpoint}, and may take {size_max}; \
+         {operator}/{name} takes {largest} of them"
+    )]
+    StateSize {
+        /// The checkpoint that found it out.
+        checkpoint: CheckpointId,
+        /// Bytes of the subtask's state in it.
+        size: u64,
+        /// Bytes that are allowed.
+        size_max: u64,
+        /// The operator with the largest state.
+        operator: String,
+        /// The name of that state.
+        name: String,
+        /// Its bytes.
+        largest: u64,
+    },
     /// A sink could not make an epoch ready to commit.
     #[error("pre-commit of {checkpoint}: {reason}")]
     PreCommit {

@@ -163,6 +163,7 @@ impl Subtask {
             subtask,
             storage: options.storage,
             copies: options.copies,
+            size_max: options.state_size_max,
             snapshots: snapshot_receiver,
             reports: options.reports.clone(),
             failures: failure_sender,

@@ -36,6 +36,8 @@ pub(crate) struct Uploader {
     pub(crate) storage: (String, String),
     /// Where copies go, if there are to be any.
     pub(crate) copies: Option<CopyShelf>,
+    /// Most bytes of a snapshot, if there is a limit.
+    pub(crate) size_max: Option<u64>,
     pub(crate) snapshots: mpsc::UnboundedReceiver<(CheckpointId, Snapshot)>,
     pub(crate) reports: mpsc::UnboundedSender<Report>,
     pub(crate) failures: mpsc::UnboundedSender<Error>,
@@ -109,6 +111,8 @@ impl Uploader {
 
     async fn store(&self, checkpoint: CheckpointId, snapshot: Snapshot) -> Result<Stored, Error> {
         let Files { own, shared, uploads } = snapshot.into_files();
+        let sections = own.sections.iter().chain(shared.iter().flat_map(|file| &file.sections));
+        self.check_size(checkpoint, sections)?;
         for upload in uploads {
             upload.await.map_err(|reason| Error::PreCommit { checkpoint, reason })?;
         }
@@ -138,6 +142,28 @@ impl Uploader {
             }
         });
         Ok(Stored::Done(files))
+    }
+
+    /// Returns whether the state is not larger than it may be.
+    fn check_size<'a>(
+        &self,
+        checkpoint: CheckpointId,
+        sections: impl Iterator<Item = &'a Section>,
+    ) -> Result<(), Error> {
+        let Some(size_max) = self.size_max else { return Ok(()) };
+        let size_of = |section: &Section| -> u64 {
+            section.groups.iter().map(|group| group.bytes.len() as u64).sum()
+        };
+        let mut sizes: Vec<_> = sections.map(|section| (size_of(section), section)).collect();
+        sizes.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
+        let size = sizes.iter().map(|(size, _)| size).sum();
+        match sizes.first() {
+            Some((largest, Section { operator, name, .. })) if size_max < size => {
+                let (operator, name, largest) = (operator.clone(), name.clone(), *largest);
+                Err(Error::StateSize { checkpoint, size, size_max, operator, name, largest })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Stores a file, or says why that is not possible.

@@ -50,6 +50,11 @@ pub struct CheckpointConfig {
 
     /// Which snapshots the workers keep a second time, on disks of their own.
     pub local_copies: LocalCopies,
+
+    /// Most bytes that the state of one subtask may take in a checkpoint; without it, any number.
+    ///
+    /// Less finds out sooner that a job keeps what it should forget; more leaves room for a rush.
+    pub state_size_max: Option<u64>,
 }
 
 /// Which snapshots a worker keeps a second time, on its own disk.
@@ -149,7 +154,8 @@ pub enum ConfigError {
 
 impl CheckpointConfig {
     /// Returns a configuration with `interval`, and with a timeout of ten minutes (or the interval,
-    /// if that is longer), no pause, no tolerated failure, one retained checkpoint and no local copies.
+    /// if that is longer), no pause, no tolerated failure, one retained checkpoint, no local copies and
+    /// any size of state.
     pub fn every(interval: Duration) -> Self {
         Self {
             interval,
@@ -158,6 +164,7 @@ impl CheckpointConfig {
             tolerable_failure_count: 0,
             retained_count: NonZeroU32::MIN,
             local_copies: LocalCopies::None,
+            state_size_max: None,
         }
     }
 
@@ -201,6 +208,31 @@ impl CheckpointConfig {
     #[must_use]
     pub fn local_copies(self, local_copies: LocalCopies) -> Self {
         Self { local_copies, ..self }
+    }
+
+    /// Sets [`CheckpointConfig::state_size_max`]: a job whose state grows beyond all bounds ends in an
+    /// error that names the state, before it has used up the memory of its machines.
+    ///
+    /// State lies in memory, and takes a few times the bytes that it has in a checkpoint. It is looked at
+    /// with every checkpoint, so it can be larger by what comes in between two of them. The attempt fails;
+    /// the restart strategy decides how often the same is tried again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use floodmark_model::CheckpointConfig;
+    ///
+    /// let hundred_megabytes = 100_000_000;
+    /// let checkpoints =
+    ///     CheckpointConfig::every(Duration::from_secs(10)).state_size_max(hundred_megabytes);
+    /// assert!(checkpoints.check().is_ok());
+    /// ```
+    #[must_use]
+    #[doc(alias = "maxStateSize")]
+    pub fn state_size_max(self, size_bytes: u64) -> Self {
+        Self { state_size_max: Some(size_bytes), ..self }
     }
 
     /// Returns whether the parts agree with each other.

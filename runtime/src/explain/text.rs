@@ -55,7 +55,14 @@ impl Explanation {
                     LocalCopies::Newest => ", copies on the workers' disks",
                 };
                 let interval = words(checkpoints.interval);
-                writeln!(f, "checkpoints: every {interval}, in {:?}{copies}", options.storage)?;
+                let limit = checkpoints.state_size_max.map_or_else(String::new, |size| {
+                    format!(", of at most {size} bytes per subtask")
+                });
+                writeln!(
+                    f,
+                    "checkpoints: every {interval}, in {:?}{copies}{limit}",
+                    options.storage
+                )?;
             }
         }
         match (options.restart, options.checkpoints.is_some()) {

@@ -41,7 +41,15 @@ const KEYS: [(&str, &[&str]); 5] = [
     ),
     (
         "checkpoints",
-        &["interval", "timeout", "min_pause", "tolerable_failures", "retain", "local_copies"],
+        &[
+            "interval",
+            "timeout",
+            "min_pause",
+            "tolerable_failures",
+            "retain",
+            "local_copies",
+            "state_size_max",
+        ],
     ),
     ("restart", &["fixed_delay"]),
     ("restart.fixed_delay", &["attempts", "delay"]),
@@ -110,6 +118,9 @@ fn checkpoints(table: &Entry<'_>) -> Result<CheckpointConfig, Mistake> {
                 checkpoints.retained_count = NonZeroU32::new(count).expect("at least 1");
             }
             "local_copies" => checkpoints.local_copies = local_copies(&entry)?,
+            "state_size_max" => {
+                checkpoints.state_size_max = Some(entry.number(1, i64::MAX.unsigned_abs())?);
+            }
             _ => return Err(entry.unknown()),
         }
     }

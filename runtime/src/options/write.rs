@@ -60,6 +60,7 @@ fn add_checkpoints(toml: &mut String, checkpoints: &CheckpointConfig) {
         tolerable_failure_count,
         retained_count,
         local_copies,
+        state_size_max,
     } = checkpoints;
     let (interval, timeout, min_pause) = (time(*interval), time(*timeout), time(*min_pause));
     let local_copies = match local_copies {
@@ -76,6 +77,9 @@ fn add_checkpoints(toml: &mut String, checkpoints: &CheckpointConfig) {
          retain = {retained_count}\n\
          local_copies = \"{local_copies}\"\n"
     );
+    if let Some(size) = state_size_max {
+        let _ = writeln!(toml, "state_size_max = {size}");
+    }
 }
 
 fn add_cluster(toml: &mut String, cluster: &ClusterConfig) {

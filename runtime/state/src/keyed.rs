@@ -5,12 +5,12 @@ use std::{
     collections::BTreeMap,
 };
 
-use floodmark_model::{KeyGroupRange, Timestamp};
+use floodmark_model::Timestamp;
 use floodmark_platform::Machine;
 use floodmark_wire::Section;
 
 use crate::{
-    Data, Declaration, FrozenSection, Key, RestoredState, Snapshot, StateError, Table,
+    Data, Declaration, FrozenSection, Key, KeySpace, RestoredState, Snapshot, StateError, Table,
     schema::fingerprint,
     states::{ExpiringTable, Mortal, Reader},
 };
@@ -21,14 +21,13 @@ use crate::{
 /// snapshot unchanged: an operator that has not met a state again does not lose it.
 pub struct KeyedStore<K> {
     operator: String,
-    range: KeyGroupRange,
+    keys: KeySpace<K>,
     /// Tells what has expired. Absent where nothing does.
     machine: Option<Machine>,
     /// The states in use, in the order of their first use; there are few.
     tables: Vec<Named>,
     /// Restored states not in use yet.
     unclaimed: BTreeMap<String, Vec<Section>>,
-    key: std::marker::PhantomData<fn() -> K>,
 }
 
 /// A state in use.
@@ -71,10 +70,10 @@ impl<K: Key, V: Mortal> NamedTable for ExpiringTable<K, V> {
 
 impl<K: Key> KeyedStore<K> {
     /// Creates the store of `operator`, with everything `restored` still holds for it.
-    pub fn new(operator: &str, range: KeyGroupRange, restored: &mut RestoredState) -> Self {
+    pub fn new(operator: &str, keys: impl Into<KeySpace<K>>, restored: &mut RestoredState) -> Self {
         let unclaimed = restored.take_rest(operator);
-        let (operator, key) = (operator.to_owned(), std::marker::PhantomData);
-        Self { operator, range, machine: None, tables: Vec::new(), unclaimed, key }
+        let (operator, keys) = (operator.to_owned(), keys.into());
+        Self { operator, keys, machine: None, tables: Vec::new(), unclaimed }
     }
 
     /// Lets states expire by the wall clock of `machine`.
@@ -93,9 +92,9 @@ impl<K: Key> KeyedStore<K> {
         Timestamp::of_clock(machine.clock().wall())
     }
 
-    /// Returns the key groups of the subtask.
-    pub fn range(&self) -> KeyGroupRange {
-        self.range
+    /// Returns where keys lie.
+    pub(crate) fn keys(&self) -> KeySpace<K> {
+        self.keys
     }
 
     /// Returns the table of the state `name`.
@@ -115,8 +114,8 @@ impl<K: Key> KeyedStore<K> {
         read: Read<V, T>,
     ) -> Result<&mut Table<K, V>, StateError> {
         let version = (declaration.name(), declaration.current());
-        self.named::<V, _>(version, |range, sections| {
-            Table::migrate(range, sections, declaration, read)
+        self.named::<V, _>(version, |keys, sections| {
+            Table::migrate(keys, sections, declaration, read)
         })
     }
 
@@ -128,23 +127,23 @@ impl<K: Key> KeyedStore<K> {
         read: Read<V, T>,
     ) -> Result<&mut ExpiringTable<K, V>, StateError> {
         let version = (declaration.name(), declaration.current());
-        self.named::<V, _>(version, |range, sections| {
-            let table = Table::migrate(range, sections, declaration, read)?;
-            Ok(ExpiringTable::of(range, table))
+        self.named::<V, _>(version, |keys, sections| {
+            let table = Table::migrate(keys, sections, declaration, read)?;
+            Ok(ExpiringTable::of(table))
         })
     }
 
     fn named<V: Data, N: NamedTable + 'static>(
         &mut self,
         (name, version): (&'static str, u32),
-        restore: impl FnOnce(KeyGroupRange, &[Section]) -> Result<N, StateError>,
+        restore: impl FnOnce(KeySpace<K>, &[Section]) -> Result<N, StateError>,
     ) -> Result<&mut N, StateError> {
         let type_name = type_name::<(K, V)>();
         let index = match self.tables.iter().position(|used| used.name == name) {
             Some(index) => index,
             None => {
                 let sections = self.unclaimed.get(name).map_or(&[][..], Vec::as_slice);
-                let table = Box::new(restore(self.range, sections)?);
+                let table = Box::new(restore(self.keys, sections)?);
                 self.unclaimed.remove(name);
                 self.tables.push(Named { name, version, type_name, table });
                 self.tables.len() - 1
@@ -178,7 +177,7 @@ impl<K: Key> KeyedStore<K> {
 
 #[cfg(test)]
 mod tests {
-    use floodmark_model::KeyGroupLayout;
+    use floodmark_model::{KeyGroupLayout, KeyPlace};
     use floodmark_wire::{SnapshotFile, key_hash};
 
     use super::*;
@@ -214,5 +213,41 @@ mod tests {
         let error = store.table::<u64>("level").unwrap_err();
         let text = "state alarm/level is used as (u8, u32) and as (u8, u64)";
         assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn what_a_key_has_under_a_name_stays_with_the_key() {
+        let layout = |parallelism| KeyGroupLayout { group_count: 16, parallelism };
+        let place = |key: u8, name: u64| KeyPlace {
+            hash: key_hash(&(key, name)),
+            ..layout(1).place_of(key_hash(&key))
+        };
+        let keys = (0..40_u8).flat_map(|key| [(key, 7_u64), (key, 8)]);
+        let mut file = SnapshotFile { sections: Vec::new() };
+        for index in 0..2 {
+            let space = KeySpace::of_named(layout(2).range_of(index));
+            let mut half = KeyedStore::new("alarm", space, &mut RestoredState::default());
+            let table = half.table::<u64>("level").unwrap();
+            for (key, name) in keys.clone() {
+                if space.range().contains(place(key, name).group) {
+                    table.insert(place(key, name), (key, name), name);
+                }
+            }
+            let mut snapshot = Snapshot::default();
+            half.freeze(&mut snapshot);
+            file.sections.append(&mut snapshot.into_parts().0.sections);
+        }
+        for index in 0..3 {
+            let range = layout(3).range_of(index);
+            let space = KeySpace::of_named(range);
+            let mut restored = RestoredState::new(vec![file.clone()]);
+            let mut third = KeyedStore::new("alarm", space, &mut restored);
+            let table = third.table::<u64>("level").unwrap();
+            for (key, name) in keys.clone() {
+                let is_ours = range.contains(place(key, name).group);
+                let expected = is_ours.then_some(&name);
+                assert_eq!(table.get(place(key, name), &(key, name)), expected, "{key} {name}");
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@
 
 mod copy_shelf;
 mod index;
+mod key_space;
 mod keyed;
 mod operator_store;
 mod pages;
@@ -20,6 +21,7 @@ mod windows;
 
 pub use copy_shelf::{Copy, CopyShelf};
 pub use index::Fragment;
+pub use key_space::KeySpace;
 pub use keyed::KeyedStore;
 pub use operator_store::{
     Distribution, OperatorListRef, OperatorStore, Place, is_subtask_list, redistribute,

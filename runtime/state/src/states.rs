@@ -19,7 +19,7 @@ pub use value::{ValueForm, ValueRef};
 mod tests;
 
 use floodmark_model::KeyPlace;
-use floodmark_wire::{Section, WireError, key_hash};
+use floodmark_wire::{Section, WireError};
 
 use crate::{
     Data, Declaration, Key, KeyedStore, MigrateTo, StateError, Table,
@@ -138,11 +138,8 @@ pub fn keys_of<K: Key, F: Form>(
     store: &mut KeyedStore<K>,
     declaration: &Declaration<F::Item>,
 ) -> Result<Vec<(K, KeyPlace)>, StateError> {
-    let range = store.range();
-    let placed = |key: &K| {
-        let hash = key_hash(key);
-        (key.clone(), KeyPlace { group: range.group_of(hash), hash })
-    };
+    let keys = store.keys();
+    let placed = |key: &K| (key.clone(), keys.place_of(key));
     Ok(match Cells::<K, F>::find(store, declaration)? {
         Cells::Lasting(table) => table.iter().map(|(key, _)| placed(key)).collect(),
         Cells::Expiring(table, lifetime) => {

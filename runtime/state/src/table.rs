@@ -2,13 +2,13 @@
 
 use std::{any::type_name, iter::zip, slice};
 
-use floodmark_model::{KeyGroup, KeyGroupRange, KeyPlace};
+use floodmark_model::{KeyGroup, KeyPlace};
 use floodmark_wire::{KeyGroupBytes, Section, codec, key_hash};
 use serde::Serialize;
 use smallvec::SmallVec;
 
 use crate::{
-    Data, Declaration, FrozenSection, Key, StateError,
+    Data, Declaration, FrozenSection, Key, KeySpace, StateError,
     index::{Fragment, Index},
     pages::{FrozenPages, Pages},
     schema::{check_kind, fingerprint},
@@ -25,7 +25,7 @@ use crate::{
 /// spread over the writes that follow it.
 #[derive(Debug)]
 pub struct Table<K, V> {
-    range: KeyGroupRange,
+    keys: KeySpace<K>,
     index: Index,
     entries: Pages<(K, V)>,
 }
@@ -60,27 +60,28 @@ type Numbered<K, V> = (u32, K, V);
 
 impl<K: Key, V: Data> Table<K, V> {
     /// Creates an empty table.
-    pub fn new(range: KeyGroupRange) -> Self {
-        Self { range, index: Index::default(), entries: Pages::default() }
+    pub fn new(keys: impl Into<KeySpace<K>>) -> Self {
+        Self { keys: keys.into(), index: Index::default(), entries: Pages::default() }
     }
 
-    /// Creates a table from the parts of `sections` that fall into `range`.
+    /// Creates a table from the parts of `sections` that fall into the range of `keys`.
     ///
     /// # Errors
     ///
     /// When they were stored as another type, or are malformed.
-    pub fn restore(range: KeyGroupRange, sections: &[Section]) -> Result<Self, StateError> {
+    pub fn restore(keys: impl Into<KeySpace<K>>, sections: &[Section]) -> Result<Self, StateError> {
+        let keys = keys.into();
         sections.iter().try_for_each(check_type::<(K, V)>)?;
         let mut entries = Vec::new();
-        for (section, part) in parts_in(sections, range) {
+        for (section, part) in parts_in(sections, keys.range()) {
             entries.append(&mut decode::<Vec<Numbered<K, V>>>(section, &part.bytes)?);
         }
-        let mut table = Self::new(range);
+        let mut table = Self::new(keys);
         table.extend(entries);
         Ok(table)
     }
 
-    /// Creates a table from the parts of `sections` that fall into `range`, and migrates what was
+    /// Creates a table from the parts of `sections` that fall into the range of `keys`, and migrates what was
     /// stored in an older version: `read` reads what a key has.
     ///
     /// # Errors
@@ -88,7 +89,7 @@ impl<K: Key, V: Data> Table<K, V> {
     /// When they were stored as another type or kind, or in a version from which there is no way, or
     /// are malformed.
     pub(crate) fn migrate<T>(
-        range: KeyGroupRange,
+        keys: KeySpace<K>,
         sections: &[Section],
         declaration: &Declaration<T>,
         read: fn(&mut Reader<'_, T>) -> Result<V, StateError>,
@@ -101,7 +102,7 @@ impl<K: Key, V: Data> Table<K, V> {
             if migration.is_none() && section.type_name != wanted {
                 return Err(other_type(section, &wanted));
             }
-            for (_, part) in parts_in(slice::from_ref(section), range) {
+            for (_, part) in parts_in(slice::from_ref(section), keys.range()) {
                 let Some(migration) = migration else {
                     entries.append(&mut decode::<Vec<Numbered<K, V>>>(section, &part.bytes)?);
                     continue;
@@ -113,7 +114,7 @@ impl<K: Key, V: Data> Table<K, V> {
                 reader.check_end()?;
             }
         }
-        let mut table = Self::new(range);
+        let mut table = Self::new(keys);
         table.extend(entries);
         Ok(table)
     }
@@ -134,7 +135,7 @@ impl<K: Key, V: Data> Table<K, V> {
 
     /// Adds an entry, whose key is not in the table.
     fn push(&mut self, place: KeyPlace, key: K, value: V) -> usize {
-        debug_assert!(self.range.contains(place.group), "a key is kept by its owner");
+        debug_assert!(self.keys.range().contains(place.group), "a key is kept by its owner");
         let number = self.entries.push((key, value));
         let entry = u32::try_from(number).expect("a table holds fewer than 2³² entries");
         self.index.insert(Fragment::of(place.hash), entry);
@@ -143,8 +144,7 @@ impl<K: Key, V: Data> Table<K, V> {
 
     /// Returns the place of a key.
     pub fn place_of(&self, key: &K) -> KeyPlace {
-        let hash = key_hash(key);
-        KeyPlace { group: self.range.group_of(hash), hash }
+        self.keys.place_of(key)
     }
 
     /// Returns the value of `key`.
@@ -249,7 +249,7 @@ impl<K: Key, V: Data> Table<K, V> {
 
     /// Returns what the table holds now, for good.
     pub(crate) fn freeze_entries(&mut self) -> FrozenTable<K, V> {
-        FrozenTable { range: self.range, entries: self.entries.freeze() }
+        FrozenTable { keys: self.keys, entries: self.entries.freeze() }
     }
 
     /// Removes all values. The room stays.
@@ -261,7 +261,7 @@ impl<K: Key, V: Data> Table<K, V> {
 
 /// What a table held when it was frozen.
 pub(crate) struct FrozenTable<K, V> {
-    range: KeyGroupRange,
+    keys: KeySpace<K>,
     entries: FrozenPages<(K, V)>,
 }
 
@@ -273,16 +273,17 @@ impl<K: Key, V: Data> FrozenTable<K, V> {
     /// Returns the entries of each key group of the range, in a form that serialises like
     /// [`Numbered`] ones.
     pub(crate) fn by_group(&self) -> Vec<Vec<(u32, &K, &V)>> {
-        let mut groups = vec![Vec::new(); usize::from(self.range.len())];
+        let range = self.keys.range();
+        let mut groups = vec![Vec::new(); usize::from(range.len())];
         for (number, (key, value)) in zip(0.., self.entries.iter()) {
-            let group = self.range.group_of(key_hash(key));
-            groups[self.range.position_of(group)].push((number, key, value));
+            let group = self.keys.group_of(key);
+            groups[range.position_of(group)].push((number, key, value));
         }
         groups
     }
 
     fn encode(&self) -> Vec<KeyGroupBytes> {
-        let groups = self.range.iter().zip(self.by_group());
+        let groups = self.keys.range().iter().zip(self.by_group());
         let groups = groups.filter(|(_, entries)| !entries.is_empty());
         groups.map(|(group, entries)| encode(group, &entries)).collect()
     }

@@ -11,6 +11,7 @@ mod lifecycle;
 mod machine;
 mod migration;
 mod operator_state;
+mod state_size;
 mod text_file;
 mod timers;
 mod windows;

@@ -180,6 +180,32 @@ async fn users_have_evictors_of_their_own() {
     assert_eq!(kept.await, [row("a", 0, 20, 9), row("a", 20, 40, 9)]);
 }
 
+/// Leaves nothing.
+struct Nothing;
+
+impl<T: 'static> Evictor<T> for Nothing {
+    fn before(&self, records: &mut Vec<Record<T>>, _: &EvictorContext) {
+        records.clear();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aggregate_of_what_an_evictor_has_left_may_be_one_of_nothing() {
+    let counts = results(|events| {
+        let windows = events.key_by(|event| event.0.clone()).window(Tumbling::event_time(ms(20)));
+        windows.evictor(Nothing).fold(7, |count: &mut i64, _| *count += 1).map(span)
+    });
+    assert_eq!(counts.await, [row("a", 0, 20, 7), row("a", 20, 40, 7), row("b", 0, 20, 7)]);
+    let reduced = results(|events| {
+        let windows = events.key_by(|event| event.0.clone()).window(Tumbling::event_time(ms(20)));
+        windows
+            .evictor(Nothing)
+            .reduce(|left, _| left)
+            .map(|(key, window, event)| span((key, window, event.2)))
+    });
+    assert_eq!(reduced.await, []);
+}
+
 const WINDOWS: ValueState<u32> = ValueState::new("windows");
 const FIRINGS: ValueState<u32> = ValueState::new("firings");
 const ODD: OutputTag<i64> = OutputTag::new("odd");

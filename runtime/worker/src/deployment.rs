@@ -55,6 +55,7 @@ pub(crate) struct SubtaskPlan {
     pub(crate) has_checkpoints: bool,
     pub(crate) storage: String,
     pub(crate) copies: Option<CopyShelf>,
+    pub(crate) state_size_max: Option<u64>,
     pub(crate) pulse_interval: Duration,
 }
 
@@ -87,6 +88,7 @@ impl SubtaskPlan {
             has_checkpoints: self.has_checkpoints,
             storage: (self.storage, job.name.clone()),
             copies: self.copies,
+            state_size_max: self.state_size_max,
             pulse_interval: self.pulse_interval,
             commands: self.commands,
             reports: self.reports,

@@ -49,6 +49,8 @@ pub struct WorkerOptions {
     pub storage: String,
     /// Which snapshots it keeps on its own disk.
     pub local_copies: LocalCopies,
+    /// Most bytes that the state of a subtask may take in a checkpoint.
+    pub state_size_max: Option<u64>,
 }
 
 /// Longest wait for the farewell to be sent.
@@ -395,6 +397,7 @@ impl Worker {
                 has_checkpoints: self.options.has_checkpoints,
                 storage: self.options.storage.clone(),
                 copies: self.copies.clone(),
+                state_size_max: self.options.state_size_max,
                 pulse_interval: self.options.cluster.heartbeat_interval,
             };
             let task = Some(self.machine.spawn("subtask", plan.run()));

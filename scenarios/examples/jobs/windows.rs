@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use floodmark::{Aggregate, Environment, Stream, Tumbling, WatermarkStrategy};
+use floodmark::{
+    Aggregate, BoxError, CountTrigger, Environment, Stream, Tumbling, ValueState, Values,
+    WatermarkStrategy, WindowContext, WindowProcess,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Example, input, mix, shown, time_of};
@@ -37,6 +40,11 @@ pub(crate) const EXAMPLES: &[Example] = &[
         name: "three_in_a_line",
         about: "every three readings of a sensor, in one line",
         build: |env| shown(three_in_a_line(readings(env))),
+    },
+    Example {
+        name: "interim_sums",
+        about: "after every two readings of a sensor in five seconds, which sum it is, and the sum so far",
+        build: |env| shown(interim_sums(readings(env))),
     },
     Example {
         name: "winning_bids",
@@ -176,6 +184,48 @@ pub(crate) fn three_in_a_line(readings: Stream<Reading>) -> Stream<(u64, String)
         .uid("line")
 }
 
+/// The sums of a window so far.
+const SUM_COUNT: ValueState<u64> = ValueState::new("sum-count");
+
+/// Adds up what is in a window, and says how often it has done so.
+#[derive(Clone)]
+struct Interim;
+
+impl WindowProcess for Interim {
+    type Key = u64;
+    type In = Reading;
+    type Out = (u64, i64, u64, u64);
+
+    fn process(
+        &mut self,
+        readings: Values<'_, Reading>,
+        cx: &mut WindowContext<'_, u64, Self::Out>,
+    ) -> Result<(), BoxError> {
+        cx.window_state(SUM_COUNT).update(|count| *count += 1);
+        let (sensor, start) = (*cx.key(), cx.window().start.0);
+        let number = cx.window_state(SUM_COUNT).or_default();
+        cx.emit((sensor, start, number, readings.iter().map(|reading| reading.value).sum()));
+        Ok(())
+    }
+
+    /// The window is over: nobody asks for its number any more.
+    fn clear(&mut self, cx: &mut WindowContext<'_, u64, Self::Out>) -> Result<(), BoxError> {
+        cx.window_state(SUM_COUNT).clear();
+        Ok(())
+    }
+}
+
+/// Adds up the readings of a sensor in five seconds after every two of them: the sensor, the window, the
+/// number of the sum in the window, and the sum.
+pub(crate) fn interim_sums(readings: Stream<Reading>) -> Stream<(u64, i64, u64, u64)> {
+    readings
+        .key_by(|reading| reading.sensor)
+        .window(Tumbling::event_time(Duration::from_secs(5)))
+        .trigger(CountTrigger::new(2))
+        .process(Interim)
+        .uid("interim-sums")
+}
+
 /// An offer for a place in an advertisement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Bid {
@@ -305,6 +355,20 @@ mod tests {
             threes.map(|few| format!("{},{},{}", few[0], few[1], few[2])).collect()
         });
         simulate(|env| three_in_a_line(readings(env)))
+            .check(|results| assert_eq!(sorted(results.to_vec()), expected));
+    }
+
+    #[test]
+    fn interim_sums_are_numbered_in_each_window() {
+        let expected = by_span(5_000).into_iter().flat_map(|((sensor, start), values)| {
+            let sums = (1..=values.len() / 2).map(move |number| {
+                let sum = values[..2 * number].iter().sum();
+                (sensor, start, u64::try_from(number).expect("a small number"), sum)
+            });
+            sums.collect::<Vec<(u64, i64, u64, u64)>>()
+        });
+        let expected: Vec<_> = expected.collect();
+        simulate(|env| interim_sums(readings(env)))
             .check(|results| assert_eq!(sorted(results.to_vec()), expected));
     }
 

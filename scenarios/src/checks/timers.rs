@@ -4,8 +4,9 @@
 //!   domain is left.
 //! - Its time has come: the watermark, or the clock, has reached it.
 //! - When a subtask's event time has advanced, no event-time timer up to it is left; in a subtask with
-//!   requests, when those have passed it on. At every barrier no processing-time timer up to the clock
-//!   is left.
+//!   requests, when those have passed it on; in one that makes event time itself, when that advances
+//!   again, or when the subtask finishes. At every barrier no processing-time timer up to the clock is
+//!   left.
 //!
 //! The timers that are set are kept with every snapshot, so that a restore rolls the check back too.
 
@@ -32,8 +33,10 @@ struct State {
     set: BTreeMap<(String, TimeDomain), BTreeSet<(Timestamp, u64)>>,
     /// The latest event time for which event-time timers fired.
     fired_for: Option<Timestamp>,
-    /// What operators with requests have passed on.
+    /// What operators with requests have passed on, and those that make event time have made.
     released: BTreeMap<String, Timestamp>,
+    /// Timers of event time that were set when it had reached them: they are due when it goes on.
+    belated: BTreeSet<(String, Timestamp, u64)>,
 }
 
 /// One timer, where it was set.
@@ -45,6 +48,13 @@ struct Timer<'a> {
     domain: TimeDomain,
     time: Timestamp,
     key: u64,
+}
+
+impl State {
+    /// Returns the event time that those behind all its makers have heard of, if there are any.
+    fn slowest(&self) -> Option<Timestamp> {
+        self.released.values().copied().min()
+    }
 }
 
 impl Timers {
@@ -78,7 +88,9 @@ impl Timers {
         }
         let kept = restored.and_then(|checkpoint| self.snapshots.get(&(checkpoint, subtask)));
         let (set, before) = kept.map(|state| (state.set.clone(), state.released.clone())).unzip();
-        let released = requests_under_way(sections).map(|(operator, _)| {
+        let makers = sections.iter().filter_map(|section| section.name.strip_suffix("/progress"));
+        let releasers = requests_under_way(sections).map(|(operator, _)| operator).chain(makers);
+        let released = releasers.map(|operator| {
             let before = before.as_ref().and_then(|before| before.get(operator));
             (operator.to_owned(), before.copied().unwrap_or(Timestamp::MIN))
         });
@@ -87,6 +99,7 @@ impl Timers {
             released: released.collect(),
             set: set.unwrap_or_default(),
             fired_for: None,
+            belated: BTreeSet::new(),
         };
         self.subtasks.insert(subtask, state);
     }
@@ -94,6 +107,9 @@ impl Timers {
     fn on_registered(&mut self, timer: Timer<'_>) -> Result<(), String> {
         let description = self.describe(timer);
         let Some(state) = self.state(timer.attempt, timer.subtask) else { return Ok(()) };
+        if timer.domain == TimeDomain::Event && Some(timer.time) <= state.slowest() {
+            state.belated.insert((timer.operator.to_owned(), timer.time, timer.key));
+        }
         let set = state.set.entry((timer.operator.to_owned(), timer.domain)).or_default();
         if set.insert((timer.time, timer.key)) {
             return Ok(());
@@ -142,7 +158,29 @@ impl Timers {
     ) -> Result<(), String> {
         let Some(state) = self.state(attempt, subtask) else { return Ok(()) };
         state.released.insert(operator.to_owned(), watermark);
-        let slowest = state.released.values().copied().min().unwrap_or(watermark);
+        state.belated.clear();
+        self.on_settled((attempt, subtask))
+    }
+
+    /// An operator makes event time, which those behind it are about to hear. What it made before they
+    /// have heard.
+    fn on_emitted(
+        &mut self,
+        (attempt, subtask): (Attempt, SubtaskId),
+        operator: &str,
+        watermark: Timestamp,
+    ) -> Result<(), String> {
+        self.on_settled((attempt, subtask))?;
+        let Some(state) = self.state(attempt, subtask) else { return Ok(()) };
+        state.released.insert(operator.to_owned(), watermark);
+        state.belated.clear();
+        Ok(())
+    }
+
+    /// What the operators of a subtask have passed on has arrived.
+    fn on_settled(&mut self, (attempt, subtask): (Attempt, SubtaskId)) -> Result<(), String> {
+        let Some(state) = self.state(attempt, subtask) else { return Ok(()) };
+        let Some(slowest) = state.slowest() else { return Ok(()) };
         // Those between two of them may have heard more.
         state.fired_for = None;
         self.on_reached((attempt, subtask), TimeDomain::Event, slowest)
@@ -178,7 +216,12 @@ impl Timers {
         }
         let sets = state.set.iter().filter(|((_, of), _)| *of == domain);
         for ((operator, _), set) in sets {
-            if let Some((time, key)) = set.first().copied().filter(|(time, _)| *time <= now) {
+            let is_left = |(time, key): &&(Timestamp, u64)| {
+                domain == TimeDomain::Processing
+                    || !state.belated.contains(&(operator.clone(), *time, *key))
+            };
+            let due = set.iter().take_while(|(time, _)| *time <= now).find(is_left);
+            if let Some((time, key)) = due.copied() {
                 let operator = operator.clone();
                 let timer = Timer { attempt, subtask, operator: &operator, domain, time, key };
                 return Err(format!("{} has not fired by {now}", self.describe(timer)));
@@ -221,6 +264,12 @@ impl Check for Timers {
             RuntimeEvent::WatermarkReleased { attempt, subtask, ref operator, watermark } => {
                 self.on_released((attempt, subtask), operator, watermark)
             }
+            RuntimeEvent::WatermarkEmitted { attempt, subtask, ref operator, watermark } => {
+                self.on_emitted((attempt, subtask), operator, watermark)
+            }
+            RuntimeEvent::SubtaskFinished { attempt, subtask } => {
+                self.on_settled((attempt, subtask))
+            }
             RuntimeEvent::ProcessingTimeReached { attempt, subtask, now } => {
                 self.on_reached((attempt, subtask), TimeDomain::Processing, now)
             }
@@ -250,11 +299,14 @@ mod tests {
         Watermark(i64),
         /// An operator with requests passes event time on.
         Released(i64),
+        /// An operator makes event time of its own.
+        Emitted(i64),
         Clock(i64),
         Snapshot(u64),
+        Finish,
     }
 
-    use Do::{Begin, Clock, Delete, Fire, Released, Set, Snapshot, Watermark};
+    use Do::{Begin, Clock, Delete, Emitted, Finish, Fire, Released, Set, Snapshot, Watermark};
 
     fn event(attempt: Attempt, what: Do) -> RuntimeEvent {
         let (subtask, operator) = (SUBTASK, "alarm".to_owned());
@@ -294,6 +346,13 @@ mod tests {
                 operator: "lookup".to_owned(),
                 watermark: Timestamp(watermark),
             },
+            Emitted(watermark) => RuntimeEvent::WatermarkEmitted {
+                attempt,
+                subtask,
+                operator: "clock".to_owned(),
+                watermark: Timestamp(watermark),
+            },
+            Finish => RuntimeEvent::SubtaskFinished { attempt, subtask },
             Clock(now) => {
                 RuntimeEvent::ProcessingTimeReached { attempt, subtask, now: Timestamp(now) }
             }
@@ -381,6 +440,19 @@ mod tests {
         let fired = [begin.as_slice(), &[Fire(EVENT, 5, 7, 6), Released(6)]].concat();
         assert_eq!(verdict(&fired), Ok(()));
         speaks(&[begin.as_slice(), &[Released(6)]].concat(), "has not fired by 6");
+    }
+
+    #[test]
+    fn timers_behind_what_makes_event_time_follow_that() {
+        let begin = [Begin(1, None), Emitted(1), Set(EVENT, 5, 7), Watermark(9), Emitted(6)];
+        let fired = [begin.as_slice(), &[Fire(EVENT, 5, 7, 6), Watermark(9), Emitted(8)]].concat();
+        assert_eq!(verdict(&fired), Ok(()));
+        speaks(&[begin.as_slice(), &[Emitted(8)]].concat(), "has not fired by 6");
+        speaks(&[begin.as_slice(), &[Finish]].concat(), "has not fired by 6");
+        // One that is set when it is due waits for the next step.
+        let belated = [fired.as_slice(), &[Set(EVENT, 3, 7), Emitted(10)]].concat();
+        assert_eq!(verdict(&belated), Ok(()));
+        speaks(&[belated.as_slice(), &[Emitted(12)]].concat(), "has not fired by 10");
     }
 
     #[test]

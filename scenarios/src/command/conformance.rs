@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use floodmark::EndedInputs;
 use floodmark_scenarios::conformance::{
-    Case, Outcome, depends_on_interleaving, run_case, run_case_in_chaos,
+    Case, CaseError, Outcome, depends_on_interleaving, run_case, run_case_in_chaos,
 };
 
 /// Which cases, and how much is said about them.
@@ -54,6 +54,15 @@ pub(crate) fn conformance(arguments: &ConformanceArguments) -> Result<bool, Stri
             continue;
         }
         for case in read(&path)? {
+            let case = match case {
+                Ok(case) => case,
+                Err(error) => {
+                    let feature = path.file_stem().unwrap_or_default().to_string_lossy();
+                    tallies.entry(feature.clone().into_owned()).or_default().failed += 1;
+                    println!("failed {feature}: {error}");
+                    continue;
+                }
+            };
             if arguments.only.as_ref().is_some_and(|text| !case.name.contains(text)) {
                 continue;
             }
@@ -127,7 +136,7 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the files are the user's own, not a node's")]
-fn read(path: &Path) -> Result<Vec<Case>, String> {
+fn read(path: &Path) -> Result<Vec<Result<Case, CaseError>>, String> {
     let content = std::fs::read_to_string(path).map_err(|error| named(path, &error))?;
     Case::read_all(&content).map_err(|error| named(path, &error))
 }

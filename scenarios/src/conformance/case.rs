@@ -46,14 +46,14 @@ pub enum CaseError {
 }
 
 impl Case {
-    /// Reads the cases of one file.
+    /// Reads the cases of one file, each for itself.
     ///
     /// # Errors
     ///
-    /// When the content is not a list of cases.
-    pub fn read_all(content: &str) -> Result<Vec<Self>, CaseError> {
+    /// When the content is not a list.
+    pub fn read_all(content: &str) -> Result<Vec<Result<Self, CaseError>>, CaseError> {
         let cases: Vec<serde_json::Value> = serde_json::from_str(content)?;
-        cases.iter().map(Self::from_json).collect()
+        Ok(cases.iter().map(Self::from_json).collect())
     }
 
     fn from_json(json: &serde_json::Value) -> Result<Self, CaseError> {

@@ -1,8 +1,10 @@
 //! Runs a case on a simulated cluster.
 
 use std::{
+    any::Any,
     collections::{BTreeMap, VecDeque},
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::PoisonError,
     time::Duration,
 };
@@ -159,9 +161,13 @@ fn cluster_of(job: Job, worker_count: u16) -> Cluster {
 /// that have ended, [`EndedInputs::PushOn`].
 pub fn run_case(case: &Case, ended_inputs: EndedInputs) -> Outcome {
     let log = SharedLog::default();
-    let job = match job(case, &log, ended_inputs) {
-        Ok(job) => job,
-        Err(reason) => return Outcome::Unsupported(reason),
+    // A parameter out of bounds panics where the job is built, as in a program.
+    let job = match catch_unwind(AssertUnwindSafe(|| job(case, &log, ended_inputs))) {
+        Ok(Ok(job)) => job,
+        Ok(Err(reason)) => return Outcome::Unsupported(reason),
+        Err(panic) => {
+            return Outcome::Unsupported(format!("no job can be built: {}", words(&panic)));
+        }
     };
     let trial = Trial { is_plain: true, ..Trial::default() };
     let ending = cluster_of(job, 1).simulate(trial);
@@ -174,6 +180,12 @@ pub fn run_case(case: &Case, ended_inputs: EndedInputs) -> Outcome {
         None => Outcome::Passed,
         Some(words) => Outcome::Failed(Difference { words, logs: logs(case, &actual) }),
     }
+}
+
+/// Returns what a panic says.
+fn words(panic: &Box<dyn Any + Send>) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 fn with_checkpoints() -> Environment {

@@ -15,8 +15,8 @@ use state_script::StateScript;
 
 pub(crate) fn build(building: &Building<'_>, flow: Flow) -> Result<Flow, String> {
     match (building.name(), flow) {
-        ("rolling", Flow::Keyed(events)) => rolling(building, events),
-        ("process", Flow::Keyed(events)) => keyed(building, events),
+        ("rolling", Flow::Keyed(events, _)) => rolling(building, events),
+        ("process", Flow::Keyed(events, _)) => keyed(building, events),
         ("process", Flow::Events(events)) => unkeyed(building, events),
         _ => Err(building.unsupported()),
     }

@@ -26,8 +26,8 @@ pub(crate) enum Flow {
     Inputs(Vec<Stream<Event>>),
     /// Elements.
     Events(Stream<Event>),
-    /// Elements with keys.
-    Keyed(KeyedStream<String, Event>),
+    /// Elements with keys, and without for operators that need none.
+    Keyed(KeyedStream<String, Event>, Stream<Event>),
     /// What an operator makes of elements.
     Rows(Stream<Row>),
 }
@@ -145,9 +145,9 @@ pub(crate) fn build(
         flow = build_one(&building, flow)?;
     }
     match flow {
-        Flow::Events(stream) => outputs.take_main(stream),
+        Flow::Events(stream) | Flow::Keyed(_, stream) => outputs.take_main(stream),
         Flow::Rows(stream) => outputs.take_main(stream),
-        Flow::Keyed(_) | Flow::Inputs(_) => return Err("the pipeline has no end".to_owned()),
+        Flow::Inputs(_) => return Err("the pipeline has no end".to_owned()),
     }
     Ok(())
 }

@@ -16,15 +16,17 @@ pub(crate) fn build(building: &Building<'_>, flow: Flow) -> Result<Flow, String>
             rows.clone().timestamped().map(move |(time, row)| as_event(&row, &k, &v, time.0)),
         ));
     }
-    let Flow::Events(events) = flow else { return Err(building.unsupported()) };
+    let (Flow::Events(events) | Flow::Keyed(_, events)) = flow else {
+        return Err(building.unsupported());
+    };
     Ok(match building.name() {
         "key_by" => match op.text("field") {
-            Some("c") => Flow::Keyed(events.key_by(|event| event.c.clone())),
-            _ => Flow::Keyed(events.key_by(|event| event.k.clone())),
+            Some("c") => Flow::Keyed(events.clone().key_by(|event| event.c.clone()), events),
+            _ => Flow::Keyed(events.clone().key_by(|event| event.k.clone()), events),
         },
         "map_add" => {
             let n = op.needed("n")?;
-            Flow::Events(events.map(move |event| Event { v: event.v + n, ..event }))
+            Flow::Events(events.map(move |event| Event { v: event.v.wrapping_add(n), ..event }))
         }
         "filter_min" => {
             let n = op.needed("n")?;

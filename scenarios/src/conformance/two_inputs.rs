@@ -12,7 +12,11 @@ use super::{
 };
 
 pub(crate) fn build(building: &Building<'_>, flow: Flow) -> Result<Flow, String> {
-    let Flow::Inputs(mut inputs) = flow else { return Err(building.unsupported()) };
+    let mut inputs = match flow {
+        Flow::Inputs(inputs) => inputs,
+        Flow::Events(events) => vec![events],
+        Flow::Keyed(..) | Flow::Rows(_) => return Err(building.unsupported()),
+    };
     if building.name() == "union" {
         let all = inputs.into_iter().reduce(Stream::union);
         return all.map(Flow::Events).ok_or_else(|| building.unsupported());

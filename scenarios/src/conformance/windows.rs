@@ -7,14 +7,14 @@ mod trigger;
 use std::time::Duration;
 
 use floodmark::{
-    Assigner, CountEvictor, DeltaEvictor, Global, Session, Sliding, Stream, TimeEvictor, Trigger,
-    Tumbling, WindowedStream,
+    Assigner, CountEvictor, Data, DeltaEvictor, Global, Session, Sided, Sliding, Stream,
+    TimeEvictor, Trigger, Tumbling, WindowedStream,
 };
 
+pub(crate) use self::trigger::Chosen;
 use self::{
     aggregate::{Aggregation, Reduction},
     process::{Full, Named, WithWatermark, of_window},
-    trigger::Chosen,
 };
 
 use super::{
@@ -22,10 +22,30 @@ use super::{
     pipeline::{Building, Flow, tag},
 };
 
+/// What windows can hold: elements, also if it is known which input they are from.
+pub(crate) trait Element: Data {
+    /// Returns the element alone.
+    fn event(&self) -> &Event;
+}
+
+impl Element for Event {
+    fn event(&self) -> &Event {
+        self
+    }
+}
+
+impl Element for Sided<Event, Event> {
+    fn event(&self) -> &Event {
+        match self {
+            Self::First(event) | Self::Second(event) => event,
+        }
+    }
+}
+
 pub(crate) fn build(building: &Building<'_>, flow: Flow) -> Result<Flow, String> {
     let assigner = building.op.part("assigner").unwrap_or_default();
     match (flow, building.name()) {
-        (Flow::Keyed(keyed), "window") => match assigner.kind() {
+        (Flow::Keyed(keyed, _), "window") => match assigner.kind() {
             "count" => {
                 let windowed = keyed.count_window(assigner.needed("size")?.unsigned_abs());
                 with_function(building, windowed)
@@ -38,7 +58,7 @@ pub(crate) fn build(building: &Building<'_>, flow: Flow) -> Result<Flow, String>
             }
             _ => with_trigger(building, keyed.window(windows(&assigner)?)),
         },
-        (Flow::Events(events), "window_all") => {
+        (Flow::Events(events) | Flow::Keyed(_, events), "window_all") => {
             if !assigner.kind().starts_with("count") {
                 return with_trigger(building, events.window_all(windows(&assigner)?));
             }
@@ -66,7 +86,7 @@ fn offset(parameters: &Parameters, period: i64) -> Duration {
     span(parameters.int("offset").unwrap_or_default().rem_euclid(period))
 }
 
-fn windows(assigner: &Parameters) -> Result<Assigner<Event>, String> {
+pub(crate) fn windows<T: Element>(assigner: &Parameters) -> Result<Assigner<T>, String> {
     Ok(match assigner.kind() {
         "tumbling" => {
             let size = assigner.needed("size")?;
@@ -77,7 +97,7 @@ fn windows(assigner: &Parameters) -> Result<Assigner<Event>, String> {
             Sliding::event_time(span(size), span(slide)).offset(offset(assigner, slide)).into()
         }
         "session" => Session::event_time(span(assigner.needed("gap")?)).into(),
-        "session_dynamic" => Session::dynamic(|event: &Event| span(event.v)).into(),
+        "session_dynamic" => Session::dynamic(|element: &T| span(element.event().v)).into(),
         "global" => Global.into(),
         other => return Err(format!("the assigner {other} is not supported")),
     })
@@ -104,7 +124,7 @@ fn with_lateness<K, G>(
     }
 }
 
-fn record_late<T: floodmark::Data>(building: &Building<'_>, stream: &Stream<T>) {
+fn record_late<T: Data>(building: &Building<'_>, stream: &Stream<T>) {
     if let Some(late) = building.op.text("late_tag") {
         building.record_side(stream, tag(late));
     }
@@ -135,8 +155,8 @@ fn with_evictor<K, G>(
 }
 
 /// Returns how far two elements are apart.
-fn distance(left: &Event, right: &Event) -> f64 {
-    as_float(left.v.wrapping_sub(right.v).wrapping_abs())
+fn distance<T: Element>(left: &T, right: &T) -> f64 {
+    as_float(left.event().v.wrapping_sub(right.event().v).wrapping_abs())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "so it is recorded")]
@@ -160,10 +180,11 @@ fn with_function<K: Named, G: Trigger<Event>>(
                 recorded(building, windowed.reduce_then(reduction.function(), then))
             } else {
                 let results = recorded(building, windowed.reduce(reduction.function()));
-                let is_plain = emit != "window";
+                if emit != "window" {
+                    return Ok(Flow::Events(results.map(|(_, _, event)| event)));
+                }
                 results.map(move |(key, window, event)| {
-                    let fields = reduction.fields(event.clone());
-                    if is_plain { event.into() } else { of_window(&key, window).and(fields) }
+                    of_window(&key, window).and(reduction.fields(event))
                 })
             }
         }
@@ -196,7 +217,7 @@ fn with_function<K: Named, G: Trigger<Event>>(
 }
 
 /// Gives the window operator that made `stream` its uid, and writes down what came too late.
-fn recorded<T: floodmark::Data>(building: &Building<'_>, stream: Stream<T>) -> Stream<T> {
+fn recorded<T: Data>(building: &Building<'_>, stream: Stream<T>) -> Stream<T> {
     // Without keys there is one subtask, whatever anybody says.
     let stream = match building.name() {
         "window_all" => stream.uid(&building.uid),

@@ -13,8 +13,8 @@ const MISSING: &[&str] = &[];
 
 #[expect(clippy::disallowed_methods, reason = "the cases lie in the source tree")]
 #[expect(clippy::unwrap_used, reason = "a test may panic, also where it is helped")]
-fn cases() -> Vec<Case> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/flink");
+fn cases_in(directory: &str) -> Vec<Case> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance").join(directory);
     let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = files
         .filter(|path| path.extension().is_some_and(|end| end == "json"))
@@ -22,7 +22,58 @@ fn cases() -> Vec<Case> {
         .collect();
     files.sort();
     let read = |path| Case::read_all(&std::fs::read_to_string(path).unwrap()).unwrap();
-    files.iter().flat_map(read).collect()
+    files.iter().flat_map(read).map(|case| case.unwrap()).collect()
+}
+
+fn cases() -> Vec<Case> {
+    cases_in("flink")
+}
+
+/// Runs a case under the faults of a seed.
+fn survives(case: &Case, seed: u64) {
+    match run_case_in_chaos(case, seed) {
+        Outcome::Passed => {}
+        Outcome::Unsupported(reason) => panic!("{}: {reason}", case.name),
+        Outcome::Failed(difference) => panic!("{}: {difference}", case.name),
+    }
+}
+
+#[test]
+fn what_follows_from_the_rules_comes_out_too() {
+    let cases = cases_in("derived");
+    assert_eq!(cases.len(), 30);
+    for case in &cases {
+        match run_case(case, EndedInputs::PushOn) {
+            Outcome::Passed => {}
+            Outcome::Unsupported(reason) => panic!("{}: {reason}", case.name),
+            Outcome::Failed(difference) => panic!("{}: {difference}", case.name),
+        }
+        if !depends_on_interleaving(case) {
+            (0..5).for_each(|seed| survives(case, seed));
+        }
+    }
+}
+
+#[test]
+fn a_case_that_cannot_be_read_is_no_reason_to_leave_out_the_others() {
+    let text =
+        r#"[{"name": "odd", "input": [{"hello": 1}]}, {"name": "even", "input": [{"wm": 7}]}]"#;
+    let cases = Case::read_all(text).expect("it is a list");
+    let words: Vec<_> = cases.iter().map(|case| case.as_ref().map(|case| &*case.name)).collect();
+    assert_eq!(words[1].ok(), Some("even"));
+    let error = words[0].as_ref().expect_err("this is no step").to_string();
+    assert_eq!(error, "the input of the case \"odd\" is not as described");
+}
+
+#[test]
+fn a_parameter_out_of_bounds_fails_its_case_alone() {
+    let text = r#"[{"name": "empty", "input": [{"wm": "MAX"}], "pipeline": [
+        {"op": "key_by", "field": "k"},
+        {"op": "window", "assigner": {"type": "tumbling", "size": 0},
+         "function": {"type": "process", "fn": "list"}}]}]"#;
+    let cases = Case::read_all(text).expect("it is a list");
+    let case = cases[0].as_ref().expect("it is a case");
+    assert!(matches!(run_case(case, EndedInputs::PushOn), Outcome::Unsupported(_)));
 }
 
 #[test]
@@ -71,11 +122,8 @@ fn faults_change_nothing_of_it() {
         }
         let first = index as u64;
         for seed in first..first + 2 {
-            match run_case_in_chaos(case, seed) {
-                Outcome::Passed => run_count += 1,
-                Outcome::Unsupported(reason) => panic!("{}: {reason}", case.name),
-                Outcome::Failed(difference) => panic!("{}: {difference}", case.name),
-            }
+            survives(case, seed);
+            run_count += 1;
         }
     }
     assert!(50 < run_count, "{run_count}");

@@ -517,8 +517,12 @@ impl<T: Data> WatermarkOperator<T> {
         if self.progress.splits[self.current].status == SplitStatus::Idle {
             self.set_idle(self.current, false);
         }
+        self.tell_active(out)
+    }
+
+    /// Tells those downstream to wait for this subtask again, if they do not, by its old watermark.
+    fn tell_active(&mut self, out: &mut Emitter<T>) -> Result<(), Error> {
         if std::mem::take(&mut self.progress.is_idle) {
-            // The old watermark tells those downstream to wait for this subtask again.
             out.watermark(self.progress.emitted)?;
         }
         Ok(())
@@ -611,18 +615,15 @@ impl<T: Data> Operator for WatermarkOperator<T> {
         // Watermarks from further up are replaced by our own, except for the end of the input. That
         // is repeated in every attempt, because who was restored may not have heard of it.
         if watermark == Timestamp::MAX && !std::mem::replace(&mut self.has_ended, true) {
+            self.tell_active(out)?;
             return self.emit(watermark, out);
         }
         Ok(())
     }
 
-    fn on_idle(&mut self, out: &mut Emitter<T>) -> Result<(), Error> {
-        for split in 0..self.progress.splits.len() {
-            if self.progress.splits[split].status == SplitStatus::Active {
-                self.set_idle(split, true);
-            }
-        }
-        self.advance(out)
+    fn on_idle(&mut self, _: &mut Emitter<T>) -> Result<(), Error> {
+        // As with watermarks from further up: who is waited for is for this strategy to say.
+        Ok(())
     }
 
     fn freeze(&mut self, snapshot: &mut Snapshot) {

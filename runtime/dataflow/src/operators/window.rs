@@ -136,6 +136,10 @@ pub trait Aggregate: Send + Sync + Clone + 'static {
     /// windows that overlap can share their work: a record is added once, not once per window.
     const IS_COMMUTATIVE: bool = false;
 
+    /// Whether there is a result of no values: an evictor may leave none. A window whose aggregate has
+    /// no such result emits nothing then.
+    const HAS_RESULT_OF_NOTHING: bool = true;
+
     /// Returns the accumulator of nothing.
     fn init(&self) -> Self::Acc;
 
@@ -163,6 +167,11 @@ pub trait Accumulate<T>: Send {
 
     /// Returns the accumulator of a first value.
     fn begin(&mut self, value: T) -> Self::Acc;
+
+    /// Returns the accumulator of no values, if there is one.
+    fn nothing(&mut self) -> Option<Self::Acc> {
+        None
+    }
 
     /// Adds another value.
     fn add(&mut self, accumulator: &mut Self::Acc, value: T);
@@ -201,6 +210,10 @@ impl<A: Aggregate> Accumulate<A::In> for AggregateWith<A> {
         accumulator
     }
 
+    fn nothing(&mut self) -> Option<A::Acc> {
+        A::HAS_RESULT_OF_NOTHING.then(|| self.0.init())
+    }
+
     fn add(&mut self, accumulator: &mut A::Acc, value: A::In) {
         self.0.add(accumulator, value);
     }
@@ -222,6 +235,10 @@ impl<T, S: Data, F: FnMut(&mut S, T) + Send> Accumulate<T> for FoldWith<S, F> {
         let mut accumulator = self.0.clone();
         (self.1)(&mut accumulator, value);
         accumulator
+    }
+
+    fn nothing(&mut self) -> Option<S> {
+        Some(self.0.clone())
     }
 
     fn add(&mut self, accumulator: &mut S, value: T) {

@@ -88,6 +88,8 @@ pub struct SubtaskOptions {
     pub storage: (String, String),
     /// Where copies of snapshots go, if there are to be any.
     pub copies: Option<CopyShelf>,
+    /// Most bytes that the state may take in a checkpoint, if there is a limit.
+    pub state_size_max: Option<u64>,
     /// Time between two signs of life on a silent channel.
     pub pulse_interval: Duration,
     /// Commands of the coordinator.

@@ -305,6 +305,7 @@ fn unusual() -> Options {
             tolerable_failure_count: 4,
             retained_count: NonZeroU32::new(5).unwrap(),
             local_copies: LocalCopies::Newest,
+            state_size_max: Some(123_456_789),
         }),
         restart: Some(RestartStrategy::FixedDelay { attempts: 6, delay: Duration::from_nanos(7) }),
         storage: Some("a \"b\" \\ \u{1} é".to_owned()),
@@ -338,6 +339,7 @@ fn what_is_written_is_what_is_read() {
         tolerable_failures = 4
         retain = 5
         local_copies = "newest"
+        state_size_max = 123456789
 
         [cluster]
         heartbeat_interval = "2 s"

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use floodmark_model::{KeyGroupRange, KeyPlace, Timestamp};
+use floodmark_model::{KeyPlace, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{Data, Entry, FrozenSection, Key, Table};
@@ -75,15 +75,14 @@ impl<T: Data> Mortal for Expiring<T> {
 #[derive(Debug)]
 pub struct ExpiringTable<K, V> {
     table: Table<K, V>,
-    range: KeyGroupRange,
     /// Writes since it was searched.
     write_count: usize,
 }
 
 impl<K: Key, V: Mortal> ExpiringTable<K, V> {
     /// Lets the contents of a table expire.
-    pub(crate) fn of(range: KeyGroupRange, table: Table<K, V>) -> Self {
-        Self { table, range, write_count: 0 }
+    pub(crate) fn of(table: Table<K, V>) -> Self {
+        Self { table, write_count: 0 }
     }
 
     pub(crate) fn freeze(&mut self, operator: &str, name: &str) -> FrozenSection {
@@ -117,8 +116,7 @@ impl<K: Key, V: Mortal> ExpiringTable<K, V> {
         self.write_count = 0;
         let keys: Vec<K> = self.table.iter().map(|(key, _)| key.clone()).collect();
         for key in keys {
-            let hash = floodmark_wire::key_hash(&key);
-            let place = KeyPlace { group: self.range.group_of(hash), hash };
+            let place = self.table.place_of(&key);
             match self.table.get_mut(place, &key) {
                 Some(value) if value.is_dead(now) => drop(self.table.remove(place, &key)),
                 Some(value) => value.bury(now),

@@ -96,7 +96,7 @@ fn all_keys_of_a_state_are_found() {
 #[test]
 fn what_has_expired_is_removed_in_turn() {
     let range = LAYOUT.range_of(0);
-    let mut table = ExpiringTable::<u64, Expiring<u64>>::of(range, Table::new(range));
+    let mut table = ExpiringTable::<u64, Expiring<u64>>::of(Table::new(range));
     // Every moment one key is written that is never seen again, and lives for 10 ms.
     for now in 0..10_000 {
         let lifetime = Lifetime::begin(Timestamp(now), Duration::from_millis(10));

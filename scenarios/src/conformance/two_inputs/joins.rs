@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use floodmark::{
-    Assigner, CountTrigger, Interval, Offset, OutputTag, PurgingTrigger, Session, Sided, Sliding,
-    Stream, Trigger, Tumbling, WindowedJoin,
-};
+use floodmark::{Interval, Offset, OutputTag, Sided, Stream, Trigger, WindowedJoin};
 
 use crate::conformance::{
-    event::{Event, Parameters},
+    event::Event,
     pipeline::{Building, Flow, tag},
     row::Row,
+    windows::{Chosen, windows},
 };
 
 fn offset(millis: i64) -> Offset {
@@ -63,30 +61,13 @@ pub(super) fn windowed(
     let joined = left.key_by(by_key).join(right.key_by(by_key));
     let joined = joined.window(windows(&building.op.part("assigner").unwrap_or_default())?);
     let joined = joined.allowed_lateness(building.op.span("allowed_lateness"));
-    let Some(trigger) = building.op.part("trigger") else { return ended(building, joined) };
-    let count = |trigger: &Parameters| -> Result<CountTrigger, String> {
-        Ok(CountTrigger::new(trigger.needed("n")?.unsigned_abs()))
-    };
-    match (trigger.kind(), trigger.part("inner")) {
-        ("count", _) => ended(building, joined.trigger(count(&trigger)?)),
-        ("purging", Some(inner)) if inner.kind() == "count" => {
-            ended(building, joined.trigger(PurgingTrigger::new(count(&inner)?)))
-        }
-        (other, _) => Err(format!("the trigger {other} is not supported")),
+    if building.op.part("evictor").is_some() {
+        return Err("an evictor of a join is not supported".to_owned());
     }
-}
-
-fn windows(assigner: &Parameters) -> Result<Assigner<Both>, String> {
-    let span = |name: &str| -> Result<Duration, String> {
-        Ok(Duration::from_millis(assigner.needed(name)?.unsigned_abs()))
-    };
-    let offset = span("offset").unwrap_or_default();
-    Ok(match assigner.kind() {
-        "tumbling" => Tumbling::event_time(span("size")?).offset(offset).into(),
-        "sliding" => Sliding::event_time(span("size")?, span("slide")?).offset(offset).into(),
-        "session" => Session::event_time(span("gap")?).into(),
-        other => return Err(format!("the assigner {other} is not supported")),
-    })
+    match building.op.part("trigger") {
+        Some(trigger) => ended(building, joined.trigger(Chosen::new(&trigger)?)),
+        None => ended(building, joined),
+    }
 }
 
 fn ended<G: Trigger<Both>>(

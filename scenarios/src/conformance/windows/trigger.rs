@@ -8,35 +8,41 @@ use floodmark::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::conformance::event::{Event, Parameters};
+use crate::conformance::event::Parameters;
 
-use super::{as_float, distance};
+use super::{Element, as_float, distance};
 
 /// A trigger of the library, or the one that elements command.
 #[derive(Clone)]
-pub(crate) enum Chosen {
+pub(crate) enum Chosen<T> {
     EventTime(EventTimeTrigger),
     Count(CountTrigger),
     Continuous(ContinuousEventTimeTrigger),
-    Delta(DeltaTrigger<Event, fn(&Event, &Event) -> f64>),
+    Delta(DeltaTrigger<T, fn(&T, &T) -> f64>),
     Script(Script),
-    Purging(Box<PurgingTrigger<Chosen>>),
+    Purging(Box<PurgingTrigger<Chosen<T>>>),
 }
 
 /// What the triggers remember; each has its part.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Memory {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Memory<T> {
     nothing: (),
     count: u64,
     next: Option<Timestamp>,
-    last: Option<Event>,
+    last: Option<T>,
+}
+
+impl<T> Default for Memory<T> {
+    fn default() -> Self {
+        Self { nothing: (), count: 0, next: None, last: None }
+    }
 }
 
 /// Does what the elements say.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Script;
 
-impl Chosen {
+impl<T: Element> Chosen<T> {
     pub(crate) fn new(trigger: &Parameters) -> Result<Self, String> {
         Ok(match trigger.kind() {
             "event_time" => Self::EventTime(EventTimeTrigger),
@@ -68,7 +74,7 @@ impl Chosen {
     }
 }
 
-type Cx<'a, 'b> = &'a mut TriggerContext<'b, Memory>;
+type Cx<'a, 'b, T> = &'a mut TriggerContext<'b, Memory<T>>;
 
 /// Calls the same method of the trigger that was chosen, with its part of the memory.
 macro_rules! delegate {
@@ -102,21 +108,15 @@ macro_rules! delegate {
     };
 }
 
-impl Trigger<Event> for Chosen {
-    type State = Memory;
+impl<T: Element> Trigger<T> for Chosen<T> {
+    type State = Memory<T>;
 
-    fn on_element(&mut self, event: &Event, time: Timestamp, cx: Cx<'_, '_>) -> TriggerResult {
-        delegate!(self, cx, trigger, part, trigger.on_element(event, time, &mut part))
+    fn on_element(&mut self, element: &T, time: Timestamp, cx: Cx<'_, '_, T>) -> TriggerResult {
+        delegate!(self, cx, trigger, part, trigger.on_element(element, time, &mut part))
     }
 
-    fn on_event_time(&mut self, time: Timestamp, cx: Cx<'_, '_>) -> TriggerResult {
-        delegate!(
-            self,
-            cx,
-            trigger,
-            part,
-            Trigger::<Event>::on_event_time(trigger, time, &mut part)
-        )
+    fn on_event_time(&mut self, time: Timestamp, cx: Cx<'_, '_, T>) -> TriggerResult {
+        delegate!(self, cx, trigger, part, Trigger::<T>::on_event_time(trigger, time, &mut part))
     }
 
     fn can_merge(&self) -> bool {
@@ -127,40 +127,38 @@ impl Trigger<Event> for Chosen {
         }
     }
 
-    fn on_merge(&mut self, merged: Vec<Memory>, cx: Cx<'_, '_>) {
+    fn on_merge(&mut self, merged: Vec<Memory<T>>, cx: Cx<'_, '_, T>) {
         match self {
             Self::EventTime(trigger) => {
                 let mut part = cx.part(|memory| &mut memory.nothing);
                 let merged = merged.iter().map(|_| ()).collect();
-                <EventTimeTrigger as Trigger<Event>>::on_merge(trigger, merged, &mut part);
+                <EventTimeTrigger as Trigger<T>>::on_merge(trigger, merged, &mut part);
             }
             Self::Count(trigger) => {
                 let mut part = cx.part(|memory| &mut memory.count);
                 let merged = merged.iter().map(|memory| memory.count).collect();
-                <CountTrigger as Trigger<Event>>::on_merge(trigger, merged, &mut part);
+                <CountTrigger as Trigger<T>>::on_merge(trigger, merged, &mut part);
             }
             Self::Continuous(trigger) => {
                 let mut part = cx.part(|memory| &mut memory.next);
                 let merged = merged.iter().map(|memory| memory.next).collect();
-                <ContinuousEventTimeTrigger as Trigger<Event>>::on_merge(
-                    trigger, merged, &mut part,
-                );
+                <ContinuousEventTimeTrigger as Trigger<T>>::on_merge(trigger, merged, &mut part);
             }
             Self::Script(trigger) => {
                 let mut part = cx.part(|memory| &mut memory.next);
                 let merged = merged.iter().map(|memory| memory.next).collect();
-                trigger.on_merge(merged, &mut part);
+                <Script as Trigger<T>>::on_merge(trigger, merged, &mut part);
             }
             Self::Purging(trigger) => trigger.on_merge(merged, cx),
             Self::Delta(_) => {}
         }
     }
 
-    fn clear(&mut self, cx: Cx<'_, '_>) {
-        delegate!(self, cx, trigger, part, Trigger::<Event>::clear(trigger, &mut part));
+    fn clear(&mut self, cx: Cx<'_, '_, T>) {
+        delegate!(self, cx, trigger, part, Trigger::<T>::clear(trigger, &mut part));
     }
 
-    fn is_settled(&self, memory: &Memory) -> bool {
+    fn is_settled(&self, memory: &Memory<T>) -> bool {
         memory.count == 0
             && memory.next.is_none()
             && memory.last.is_none()
@@ -168,12 +166,12 @@ impl Trigger<Event> for Chosen {
     }
 }
 
-impl Trigger<Event> for Script {
+impl<T: Element> Trigger<T> for Script {
     type State = Option<Timestamp>;
 
     fn on_element(
         &mut self,
-        event: &Event,
+        element: &T,
         _: Timestamp,
         cx: &mut TriggerContext<'_, Option<Timestamp>>,
     ) -> TriggerResult {
@@ -181,6 +179,7 @@ impl Trigger<Event> for Script {
         if cx.current_watermark() < end {
             cx.register_event_time(end);
         }
+        let event = element.event();
         match &*event.c {
             "fire" => return TriggerResult::Fire,
             "purge" => return TriggerResult::Purge,

@@ -86,6 +86,8 @@ enum Do {
     Waiting(usize),
     /// It has come.
     Begun(usize),
+    /// Those further up say that nothing will come for a while.
+    Idle,
     End,
 }
 
@@ -123,6 +125,7 @@ fn check_operator(
             Do::EndOf(split) => stage.on_split(Split::Ended(*split)).unwrap(),
             Do::Waiting(split) => stage.on_split(Split::Waiting(*split)).unwrap(),
             Do::Begun(split) => stage.on_split(Split::Begun(*split)).unwrap(),
+            Do::Idle => stage.on_idle().unwrap(),
             Do::End => stage.on_watermark(Timestamp::MAX).unwrap(),
         }
     }
@@ -232,6 +235,37 @@ fn a_split_that_begins_has_its_time_before_it_is_idle() {
             idle
             watermark 9
             idle
+        "#]],
+    );
+}
+
+#[test]
+fn who_is_idle_is_waited_for_again_before_the_end_of_time_comes() {
+    let strategy = WatermarkStrategy::ascending().timestamps(|value| *value).emit_every(1);
+    check(
+        strategy.idle_after(Duration::from_secs(5)),
+        &[Do::Records(&[10]), Do::Tick(1), Do::Tick(6), Do::End],
+        expect![[r#"
+            records [10]
+            watermark 9
+            idle
+            watermark 9
+            watermark +∞
+        "#]],
+    );
+}
+
+#[test]
+fn who_is_idle_further_up_is_for_this_strategy_to_say() {
+    let strategy = WatermarkStrategy::ascending().timestamps(|value| *value).emit_every(1);
+    check(
+        strategy,
+        &[Do::Records(&[10]), Do::Idle, Do::Records(&[20])],
+        expect![[r#"
+            records [10]
+            watermark 9
+            records [20]
+            watermark 19
         "#]],
     );
 }

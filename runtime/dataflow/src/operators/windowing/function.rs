@@ -449,8 +449,12 @@ where
         let Self { accumulate, finish, evictor, .. } = self;
         evicting(contents, evictor, cx, |records, cx| {
             let mut values = records.iter().map(|record| record.value.clone());
-            let Some(first) = values.next() else { return Ok(()) };
-            let mut accumulator = accumulate.begin(first);
+            let begun = match values.next() {
+                Some(first) => Some(accumulate.begin(first)),
+                // An aggregate of nothing is a result, too; a reduction is none.
+                None => accumulate.nothing(),
+            };
+            let Some(mut accumulator) = begun else { return Ok(()) };
             values.for_each(|value| accumulate.add(&mut accumulator, value));
             finish.finish(accumulate.finish(accumulator), cx)
         })

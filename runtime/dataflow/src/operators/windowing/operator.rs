@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use floodmark_model::{Batch, KeyGroup, KeyPlace, Record, TimeDomain, Timestamp};
 use floodmark_platform::Machine;
-use floodmark_state::{Data, Entry, Key, KeyedStore, Snapshot, Table, Timers};
+use floodmark_state::{Data, Entry, Key, KeySpace, KeyedStore, Snapshot, Table, Timers};
 use floodmark_wire::key_hash;
 
 use crate::{
@@ -48,9 +48,10 @@ impl<T> WindowingOptions<T> {
         }
     }
 
-    /// Returns whether it is too late for a window.
+    /// Returns whether it is too late for a window. For one without an end it never is.
     fn is_late(&self, window: Window, watermark: Timestamp) -> bool {
-        self.assigner.domain() == TimeDomain::Event && self.forgotten_at(window) <= watermark
+        let ends = !window.is_global() && self.assigner.domain() == TimeDomain::Event;
+        ends && self.forgotten_at(window) <= watermark
     }
 }
 
@@ -112,8 +113,12 @@ impl<K: Key, C: Data, S: Data + Default> Opened<K, C, S> {
             event_timers: Timers::restore(cx.key_groups, &event_timers)?,
             processing_timers: Timers::restore(cx.key_groups, &processing_timers)?,
             counts: RecordCounts::restore(uid, COUNTS, cx)?,
-            of_window: KeyedStore::new(&window_uid(uid), cx.key_groups, cx.restored)
-                .with_clock(cx.machine.clone()),
+            of_window: KeyedStore::new(
+                &window_uid(uid),
+                KeySpace::of_named(cx.key_groups),
+                cx.restored,
+            )
+            .with_clock(cx.machine.clone()),
             of_key: KeyedStore::new(uid, cx.key_groups, cx.restored).with_clock(cx.machine.clone()),
             watch: TimerWatch::new(uid, cx),
         })

@@ -1,0 +1,82 @@
+//! State may be limited: a job that never forgets ends in an error that names what it keeps.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use floodmark::{
+    BoxError, CheckpointConfig, Context, Environment, Generator, KeyedProcess, ListState,
+    ValueState,
+};
+
+use crate::machine::{Folder, run};
+
+const KEPT: ListState<u64> = ListState::new("kept");
+const COUNT: ValueState<u64> = ValueState::new("count");
+
+/// Keeps everything, if it is told to.
+#[derive(Clone)]
+struct Keep {
+    keeps: bool,
+}
+
+impl KeyedProcess for Keep {
+    type Key = u64;
+    type In = u64;
+    type Out = u64;
+
+    fn on_element(&mut self, number: u64, cx: &mut Context<'_, u64, u64>) -> Result<(), BoxError> {
+        cx.state(COUNT).update(|count| *count += 1);
+        if self.keeps {
+            cx.state(KEPT).push(number);
+        }
+        cx.emit(number);
+        Ok(())
+    }
+}
+
+const NUMBER_COUNT: u64 = 20_000;
+
+fn environment(folder: &Folder) -> Environment {
+    let checkpoints = CheckpointConfig::every(Duration::from_millis(20)).state_size_max(4_000);
+    folder.environment().checkpoints(checkpoints)
+}
+
+/// Returns how many numbers were seen so far.
+fn connect(env: &Environment, keeps: bool) -> Arc<AtomicU64> {
+    let seen = Arc::new(AtomicU64::new(0));
+    let count = seen.clone();
+    env.source("numbers", Generator::new(NUMBER_COUNT, |index| index).rate(20_000))
+        .key_by(|number| number % 10)
+        .process(Keep { keeps })
+        .uid("keeper")
+        .for_each("seen", move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        });
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_state_grows_and_grows_ends_in_an_error_that_names_it() {
+    let folder = Folder::new();
+    let env = environment(&folder);
+    let seen = connect(&env, true);
+    let text = run(&env).await.unwrap_err().to_string();
+    assert!(text.contains("and may take 4000; keeper/kept takes"), "{text}");
+    // It was noticed on the way.
+    assert!(seen.load(Ordering::Relaxed) < NUMBER_COUNT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_kept_changes_nothing() {
+    let folder = Folder::new();
+    let env = environment(&folder);
+    let seen = connect(&env, false);
+    run(&env).await.unwrap();
+    assert_eq!(seen.load(Ordering::Relaxed), NUMBER_COUNT);
+}
