@@ -703,6 +703,28 @@ pub const ALL: &[Bug] = &[
             checks: &["exactly_once", "watermarks"],
         },
     },
+    Bug {
+        id: "O15",
+        source: "subtask loop, before a timer that asks again and again was thought of",
+        mistake: "Timers by the clock fire while the end waits for the results of requests, and what \
+                  they ask for puts it off for ever.",
+        state: Planted {
+            bug: bug!(TimersPutOffTheEnd),
+            scenarios: &["lookups"],
+            checks: &["liveness"],
+        },
+    },
+    Bug {
+        id: "O16",
+        source: "subtask loop, where what is due before a barrier fires before it",
+        mistake: "Timers that are due fire before the last snapshot, after the last answer was waited \
+                  for: what they ask for is in the snapshot, and nobody restores it.",
+        state: Planted {
+            bug: bug!(TimersInTheLastSnapshot),
+            scenarios: &["lookups"],
+            checks: &["errors"],
+        },
+    },
     // Mistakes of users, in the alarm of a river.
     Bug {
         id: "W1",

@@ -8,6 +8,7 @@
 pub mod accounts;
 pub mod flights;
 pub mod gauges;
+pub mod knocks;
 pub mod ledger;
 pub mod lookups;
 pub mod outside;

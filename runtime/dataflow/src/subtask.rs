@@ -294,7 +294,8 @@ impl Subtask {
     /// Returns whether timers may fire: not while the end waits for results, which timers could put off
     /// for ever, and not while there is no room for what they emit.
     fn takes_timers(&mut self) -> bool {
-        self.phase == Phase::Processing && self.ending.is_none() && !self.is_full()
+        let is_ending = self.ending.is_some() && !planted!(TimersPutOffTheEnd);
+        self.phase == Phase::Processing && !is_ending && !self.is_full()
     }
 
     /// Returns whether there may be input, and room for it.
@@ -556,7 +557,7 @@ impl Subtask {
         // clock has passed. At the end of the input nothing may be asked of others any more: nobody
         // would wait for the answer.
         let is_end = barrier.is_final && self.watermarks.merged() == Timestamp::MAX;
-        if !(is_end && self.has_requests) {
+        if !(is_end && self.has_requests) || planted!(TimersInTheLastSnapshot) {
             self.fire_due_timers()?;
             if self.phase == Phase::Processing {
                 self.machine.observe(|| RuntimeEvent::ProcessingTimeReached {

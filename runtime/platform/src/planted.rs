@@ -162,6 +162,10 @@ mod switch {
         RequestFailureSwallowed,
         /// O14: those who follow requests are restored with the event time of those before them.
         RequestsRestoredLate,
+        /// O15: timers by the clock fire while the end waits for the results of requests.
+        TimersPutOffTheEnd,
+        /// O16: timers that are due make requests when the last snapshot is taken.
+        TimersInTheLastSnapshot,
         /// O8: of a union list, each subtask restores its own part.
         UnionOfOwnPart,
         /// O9: a source that is far ahead of the others of its group reads on.

@@ -2,7 +2,8 @@
 //!
 //! A question under way is state: after a failure it is asked again, in its place. Event time waits for
 //! the answers, before a failure and after it, so that no order is late for its window. Before the last
-//! barrier all answers are in. At times the directory is down, and the attempt fails aloud.
+//! barrier all answers are in, also where timers by the clock ask again and again: they are kept still
+//! once the end waits. At times the directory is down, and the attempt fails aloud.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use floodmark_sim::{Fault, FaultPlan};
 use crate::{
     Draw, Group, Scenario, cluster,
     faults::{at, crash, frames},
-    jobs::lookups,
+    jobs::{knocks, lookups},
     probes,
 };
 
@@ -20,7 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "lookups",
     group: Group::Edge,
     tells: "questions to somebody slow are under way when workers die and barriers get lost",
-    jobs: &[&lookups::ORDERED, &lookups::UNORDERED],
+    jobs: &[&lookups::ORDERED, &lookups::UNORDERED, &knocks::JOB],
     size: 1_000,
     worker_count: 3,
     faults: |seed| {

@@ -13,7 +13,7 @@ use floodmark_sim::{Fault, FaultPlan};
 use crate::{
     Draw, Group, Scenario, cluster,
     faults::{at, crash, frames},
-    jobs::{flights, lookups, reminders, transfers, word_count},
+    jobs::{flights, knocks, lookups, reminders, transfers, word_count},
     probes,
 };
 
@@ -34,6 +34,7 @@ pub const SCENARIO: Scenario = Scenario {
         &reminders::JOB,
         &lookups::ORDERED,
         &lookups::UNORDERED,
+        &knocks::JOB,
     ],
     size: 1_200,
     worker_count: 3,
