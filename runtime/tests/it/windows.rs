@@ -180,6 +180,46 @@ async fn users_have_evictors_of_their_own() {
     assert_eq!(kept.await, [row("a", 0, 20, 9), row("a", 20, 40, 9)]);
 }
 
+/// Joins the numbers of a window, as they came and by time.
+#[derive(Clone)]
+struct BothOrders;
+
+impl WindowProcess for BothOrders {
+    type Key = String;
+    type In = Event;
+    type Out = (String, Vec<i64>, Vec<i64>);
+
+    fn process(
+        &mut self,
+        values: Values<'_, Event>,
+        cx: &mut WindowContext<'_, String, Self::Out>,
+    ) -> Result<(), BoxError> {
+        let came = values.iter().map(|event| event.2).collect();
+        let happened = values.by_time().iter().map(|event| event.2).collect();
+        let key = cx.key().clone();
+        cx.emit((key, came, happened));
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_can_have_its_records_in_the_order_of_their_times() {
+    let env = Environment::new();
+    let strategy = WatermarkStrategy::bounded_out_of_orderness(ms(100));
+    let unsorted = [("a", 7, 1), ("a", 3, 2), ("a", 7, 3), ("a", 1, 4)];
+    let unsorted = unsorted.map(|(name, time, number)| (name.to_owned(), time, number));
+    let orders = env
+        .from_vec("events", unsorted.to_vec())
+        .watermarks(strategy.timestamps(|event: &Event| event.1))
+        .key_by(|event| event.0.clone())
+        .window(Tumbling::event_time(ms(20)))
+        .process(BothOrders)
+        .uid("orders")
+        .collect("seen");
+    run(&env).await.expect("the job can run");
+    assert_eq!(orders.values(), [("a".to_owned(), vec![1, 2, 3, 4], vec![4, 2, 1, 3])]);
+}
+
 /// Leaves nothing.
 struct Nothing;
 

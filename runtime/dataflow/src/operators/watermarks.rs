@@ -573,6 +573,8 @@ impl<T: Data> Operator for WatermarkOperator<T> {
             }
             Split::Begun(index) => {
                 self.current = index;
+                // Event time is there already, so nobody is to wait for less.
+                self.promise_at_least(index, self.progress.emitted);
                 self.wake(out)?;
             }
         }

@@ -84,6 +84,32 @@ impl<'a, T> Values<'a, T> {
         let values = *self;
         (0..self.len()).filter_map(move |position| values.get(position))
     }
+
+    /// Returns the values in the order of their timestamps; those of one time in the order in which they
+    /// came. Costs a sort of as many references.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod floodmark { pub use floodmark_dataflow::{*, operators::*}; pub use floodmark_model::*; }
+    /// use floodmark::Values;
+    ///
+    /// /// Returns by how much a level has risen from the first reading to the last.
+    /// fn rise(levels: Values<'_, i64>) -> Option<i64> {
+    ///     let levels = levels.by_time();
+    ///     Some(**levels.last()? - **levels.first()?)
+    /// }
+    /// ```
+    pub fn by_time(&self) -> Vec<&'a T> {
+        match self.0 {
+            Kept::Records(records) => {
+                let mut records: Vec<_> = records.iter().collect();
+                records.sort_by_key(|record| record.timestamp);
+                records.into_iter().map(|record| &record.value).collect()
+            }
+            Kept::Result(result) => vec![result],
+        }
+    }
 }
 
 /// What a window function can reach: one window of one key.
