@@ -321,6 +321,21 @@ impl<T: Data> Stream<T> {
 
     /// Ends the stream on standard output as [`Stream::print`] does, each line with a label:
     /// `alarm> ("a", 5)`, and `alarm:2> ("a", 5)` where several subtasks print.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use floodmark::Environment;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), floodmark::Error> {
+    /// let env = Environment::new();
+    /// // Prints `level> 7`.
+    /// env.from_vec("levels", vec![7]).print_as("level");
+    /// env.execute("levels").await?.wait().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn print_as(self, label: &str)
     where
         T: std::fmt::Debug,

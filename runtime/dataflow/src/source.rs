@@ -96,7 +96,8 @@ pub trait Source: Clone + Send + Sync + 'static {
         0
     }
 
-    /// Begins to read `split` from its position.
+    /// Begins to read `split` from its position. Called when the subtask starts, also for splits whose turn
+    /// comes later, and for those that have ended.
     fn read(&self, machine: &Machine, split: Self::Split) -> Box<dyn SplitReader<Self>>;
 }
 
@@ -255,7 +256,7 @@ impl<S: Source> SourceHead<S> {
         self.drift = cx.drift.clone();
         self.stage = self.open_stage().unwrap_or_default();
         for index in 0..self.splits.len() {
-            if self.stage < self.splits[index].stage {
+            if !self.splits[index].has_ended && self.stage < self.splits[index].stage {
                 self.chain.on_split(Split::Waiting(index))?;
             }
             if self.splits[index].has_ended {

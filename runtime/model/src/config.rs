@@ -51,7 +51,8 @@ pub struct CheckpointConfig {
     /// Which snapshots the workers keep a second time, on disks of their own.
     pub local_copies: LocalCopies,
 
-    /// Most bytes that the state of one subtask may take in a checkpoint; without it, any number.
+    /// Most bytes that the state of one subtask may take in a checkpoint, from 1 to 2⁶³ − 1; without it,
+    /// any number.
     ///
     /// Less finds out sooner that a job keeps what it should forget; more leaves room for a rush.
     pub state_size_max: Option<u64>,
@@ -140,6 +141,9 @@ pub struct ClusterConfig {
     pub deployment_timeout: Duration,
 }
 
+/// The most that a limit for state can be: what a file of options can hold.
+const STATE_SIZE_MAX_BOUND: u64 = i64::MAX.unsigned_abs();
+
 /// A configuration that contradicts itself.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[expect(missing_docs, reason = "the messages say it")]
@@ -148,6 +152,8 @@ pub enum ConfigError {
     CheckpointIntervalZero,
     #[error("the checkpoint timeout ({timeout:?}) is shorter than the interval ({interval:?})")]
     CheckpointTimeoutShort { timeout: Duration, interval: Duration },
+    #[error("the state may take {size} bytes, which is not between 1 and 9223372036854775807")]
+    StateSizeMax { size: u64 },
     #[error("the heartbeat timeout ({timeout:?}) is not twice the interval ({interval:?})")]
     HeartbeatTimeoutShort { timeout: Duration, interval: Duration },
 }
@@ -215,7 +221,8 @@ impl CheckpointConfig {
     ///
     /// State lies in memory, and takes a few times the bytes that it has in a checkpoint. It is looked at
     /// with every checkpoint, so it can be larger by what comes in between two of them. The attempt fails;
-    /// the restart strategy decides how often the same is tried again.
+    /// the restart strategy decides how often the same is tried again. A job above its limit cannot be
+    /// stopped with a last checkpoint either; it goes on from the one before with a higher limit.
     ///
     /// # Examples
     ///
@@ -241,9 +248,14 @@ impl CheckpointConfig {
     ///
     /// A [`ConfigError`] that names the parts that do not.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let Self { interval, timeout, .. } = *self;
+        let Self { interval, timeout, state_size_max, .. } = *self;
         if interval.is_zero() {
             return Err(ConfigError::CheckpointIntervalZero);
+        }
+        if let Some(size) = state_size_max
+            && !(1..=STATE_SIZE_MAX_BOUND).contains(&size)
+        {
+            return Err(ConfigError::StateSizeMax { size });
         }
         if timeout < interval {
             return Err(ConfigError::CheckpointTimeoutShort { timeout, interval });

@@ -22,6 +22,10 @@ use serde::{Deserialize, Serialize};
 /// the second may come before others of the first, from another subtask. They are not late for that,
 /// as event time is that of the slowest.
 ///
+/// Both sources are listed when the job begins, and readers of both are made then: the second must be
+/// there, and whoever opens a connection in [`Source::read`] rather than with the first poll holds it
+/// for as long as the first source lasts.
+///
 /// A third source follows by `HybridSource::new(HybridSource::new(first, second), third)`.
 ///
 /// # Examples

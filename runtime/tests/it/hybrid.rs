@@ -6,21 +6,26 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
 use floodmark::{
-    Environment, Generator, HybridSource, Tumbling, VecSource, WatermarkStrategy, Window,
+    Batch, BoxError, Environment, Generator, HybridSource, Source, SplitReader, Tumbling,
+    VecSource, WatermarkStrategy, Window,
+    platform::{BoxFuture, Machine},
 };
 
 use crate::machine::{Folder, Gate, Gated, ended, run, sorted, until};
 
 const COUNT: u64 = 1_000;
 
+/// Nothing here takes nearly as long.
+const LONG: Duration = Duration::from_secs(60);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_source_is_read_to_its_end_before_the_next_one_begins() {
     let env = Environment::new();
-    // Two splits each, and one of the middle: whoever has ended the first may not run ahead.
     let source = HybridSource::new(
         HybridSource::new(
             Generator::new(COUNT, |index| index).disorder(3, 20),
@@ -73,4 +78,78 @@ async fn what_is_written_is_counted_before_the_rest_comes_and_nothing_is_late() 
         *sums.entry(start).or_insert(0) += count;
     }
     assert_eq!(sums, (0..20).map(|window| (window * 100, 100)).collect());
+}
+
+/// Numbers in splits of different lengths, all read by one subtask; none from a number on, if that is
+/// wanted.
+#[derive(Clone)]
+struct Spans {
+    spans: Vec<(u64, u64)>,
+    stops_at: Option<u64>,
+}
+
+impl Source for Spans {
+    type Out = u64;
+    type Split = (u64, u64);
+
+    fn splits(&self, _: &Machine, _: u16) -> BoxFuture<Result<Vec<(u64, u64)>, BoxError>> {
+        let spans = self.spans.clone();
+        Box::pin(async { Ok(spans) })
+    }
+
+    fn read(&self, _: &Machine, span: (u64, u64)) -> Box<dyn SplitReader<Self>> {
+        Box::new(SpanReader { span, stops_at: self.stops_at })
+    }
+}
+
+struct SpanReader {
+    span: (u64, u64),
+    stops_at: Option<u64>,
+}
+
+impl SplitReader<Spans> for SpanReader {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Batch<u64>>, BoxError>> {
+        let (next, end) = self.span;
+        if next == end {
+            return Poll::Ready(Ok(None));
+        }
+        if Some(next) == self.stops_at {
+            return Poll::Pending;
+        }
+        self.span.0 += 1;
+        Poll::Ready(Ok(Some(vec![next.into()])))
+    }
+
+    fn position(&self) -> (u64, u64) {
+        self.span
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_splits_of_a_source_end_before_those_of_the_next_begin_also_after_a_stop() {
+    let folder = Folder::new();
+    let build = |env: &Environment, stops_at| {
+        let first = Spans { spans: vec![(0, 10), (100, 150)], stops_at };
+        let second = Spans { spans: vec![(200, 230), (300, 310)], stops_at };
+        env.source("numbers", HybridSource::new(first, second)).collect("seen")
+    };
+    // The first split of the first source has ended, and the second one is on its way; then the second
+    // source is on its way.
+    let mut seen = Vec::new();
+    for (stops_at, until_count) in [(Some(120), 30), (Some(215), 85)] {
+        let env = folder.checkpointed();
+        let part = build(&env, stops_at);
+        let job = env.execute("job").await.unwrap();
+        until(|| seen.len() + part.values().len() == until_count).await;
+        tokio::time::timeout(LONG, job.stop(LONG)).await.expect("the job stops").unwrap();
+        seen.append(&mut part.values());
+    }
+    let env = folder.checkpointed();
+    let rest = build(&env, None);
+    run(&env).await.unwrap();
+    seen.append(&mut rest.values());
+    let of_first = seen.iter().map(|number| *number < 200);
+    assert!(of_first.rev().is_sorted(), "{seen:?}");
+    let all = (0..10).chain(100..150).chain(200..230).chain(300..310);
+    assert_eq!(sorted(seen), sorted(all));
 }

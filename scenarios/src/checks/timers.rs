@@ -3,10 +3,10 @@
 //! - A timer that fires was set, has not fired and was not removed; no earlier one of its operator and
 //!   domain is left.
 //! - Its time has come: the watermark, or the clock, has reached it.
-//! - When a subtask's event time has advanced, no event-time timer up to it is left; in a subtask with
-//!   requests, when those have passed it on; in one that makes event time itself, when that advances
-//!   again, or when the subtask finishes. At every barrier no processing-time timer up to the clock is
-//!   left.
+//! - When event time has advanced everywhere in a subtask, no event-time timer up to it is left: at its
+//!   inputs, behind operators with requests, and behind those that make event time themselves. One that
+//!   is set for a time that some of them have reached is due when all have gone beyond that. At every
+//!   barrier no processing-time timer up to the clock is left.
 //!
 //! The timers that are set are kept with every snapshot, so that a restore rolls the check back too.
 
@@ -24,19 +24,22 @@ pub struct Timers {
     names: Names,
     subtasks: BTreeMap<SubtaskId, State>,
     snapshots: BTreeMap<(CheckpointId, SubtaskId), State>,
+    /// Subtasks that read from a source, and have no event time at their inputs.
+    sources: BTreeSet<SubtaskId>,
 }
 
 /// The timers that are set in one subtask.
 #[derive(Clone, Debug, Default)]
 struct State {
     attempt: Attempt,
-    set: BTreeMap<(String, TimeDomain), BTreeSet<(Timestamp, u64)>>,
+    /// With each, the latest event time in the subtask when it was set.
+    set: BTreeMap<(String, TimeDomain), BTreeMap<(Timestamp, u64), Timestamp>>,
     /// The latest event time for which event-time timers fired.
     fired_for: Option<Timestamp>,
+    /// The event time of the inputs, if there are any.
+    heard: Option<Timestamp>,
     /// What operators with requests have passed on, and those that make event time have made.
     released: BTreeMap<String, Timestamp>,
-    /// Timers of event time that were set when it had reached them: they are due when it goes on.
-    belated: BTreeSet<(String, Timestamp, u64)>,
 }
 
 /// One timer, where it was set.
@@ -51,16 +54,28 @@ struct Timer<'a> {
 }
 
 impl State {
-    /// Returns the event time that those behind all its makers have heard of, if there are any.
-    fn slowest(&self) -> Option<Timestamp> {
-        self.released.values().copied().min()
+    /// Returns how far event time is, wherever it changes in the subtask.
+    fn event_times(&self) -> impl Iterator<Item = Timestamp> {
+        self.heard.into_iter().chain(self.released.values().copied())
     }
+}
+
+/// Returns the operators that make event time: those that keep nothing else.
+fn makers(sections: &[SectionDigest]) -> impl Iterator<Item = &str> {
+    const OURS: [&str; 3] = ["progress", "generators", "requests-under-way"];
+    let is_maker = |operator: &str| {
+        let kept = sections.iter().filter_map(|section| section.name.rsplit_once('/'));
+        kept.filter(|(owner, _)| *owner == operator).all(|(_, name)| OURS.contains(&name))
+    };
+    let progress = sections.iter().filter_map(|section| section.name.strip_suffix("/progress"));
+    progress.filter(move |operator| is_maker(operator))
 }
 
 impl Timers {
     /// Creates the check.
     pub fn new(names: Names) -> Self {
-        Self { names, subtasks: BTreeMap::new(), snapshots: BTreeMap::new() }
+        let (subtasks, snapshots) = (BTreeMap::new(), BTreeMap::new());
+        Self { names, subtasks, snapshots, sources: BTreeSet::new() }
     }
 
     /// Returns the state of a subtask, unless the event is of an attempt that is over.
@@ -81,15 +96,15 @@ impl Timers {
         attempt: Attempt,
         subtask: SubtaskId,
         restored: Option<CheckpointId>,
-        sections: &[SectionDigest],
+        (watermark, sections): (Timestamp, &[SectionDigest]),
     ) {
         if self.subtasks.get(&subtask).is_some_and(|state| attempt <= state.attempt) {
             return;
         }
         let kept = restored.and_then(|checkpoint| self.snapshots.get(&(checkpoint, subtask)));
         let (set, before) = kept.map(|state| (state.set.clone(), state.released.clone())).unzip();
-        let makers = sections.iter().filter_map(|section| section.name.strip_suffix("/progress"));
-        let releasers = requests_under_way(sections).map(|(operator, _)| operator).chain(makers);
+        let with_requests = requests_under_way(sections).map(|(operator, _)| operator);
+        let releasers = with_requests.chain(makers(sections));
         let released = releasers.map(|operator| {
             let before = before.as_ref().and_then(|before| before.get(operator));
             (operator.to_owned(), before.copied().unwrap_or(Timestamp::MIN))
@@ -99,7 +114,7 @@ impl Timers {
             released: released.collect(),
             set: set.unwrap_or_default(),
             fired_for: None,
-            belated: BTreeSet::new(),
+            heard: (!self.sources.contains(&subtask)).then_some(watermark),
         };
         self.subtasks.insert(subtask, state);
     }
@@ -107,21 +122,19 @@ impl Timers {
     fn on_registered(&mut self, timer: Timer<'_>) -> Result<(), String> {
         let description = self.describe(timer);
         let Some(state) = self.state(timer.attempt, timer.subtask) else { return Ok(()) };
-        if timer.domain == TimeDomain::Event && Some(timer.time) <= state.slowest() {
-            state.belated.insert((timer.operator.to_owned(), timer.time, timer.key));
-        }
+        let latest = state.event_times().max().unwrap_or(Timestamp::MIN);
         let set = state.set.entry((timer.operator.to_owned(), timer.domain)).or_default();
-        if set.insert((timer.time, timer.key)) {
-            return Ok(());
+        match set.insert((timer.time, timer.key), latest) {
+            None => Ok(()),
+            Some(_) => Err(format!("{description} was set twice")),
         }
-        Err(format!("{description} was set twice"))
     }
 
     fn on_deleted(&mut self, timer: Timer<'_>) -> Result<(), String> {
         let description = self.describe(timer);
         let Some(state) = self.state(timer.attempt, timer.subtask) else { return Ok(()) };
         let set = state.set.entry((timer.operator.to_owned(), timer.domain)).or_default();
-        if set.remove(&(timer.time, timer.key)) {
+        if set.remove(&(timer.time, timer.key)).is_some() {
             return Ok(());
         }
         Err(format!("{description} was removed, and was not set"))
@@ -131,13 +144,13 @@ impl Timers {
         let description = self.describe(timer);
         let Some(state) = self.state(timer.attempt, timer.subtask) else { return Ok(()) };
         let set = state.set.entry((timer.operator.to_owned(), timer.domain)).or_default();
-        if !set.remove(&(timer.time, timer.key)) {
+        if set.remove(&(timer.time, timer.key)).is_none() {
             return Err(format!("{description} fires, and is not set"));
         }
         if now < timer.time {
             return Err(format!("{description} fires early, at {now}"));
         }
-        if let Some((earlier, key)) = set.first()
+        if let Some(((earlier, key), _)) = set.first_key_value()
             && *earlier < timer.time
         {
             return Err(format!("{description} fires before one at {earlier} for key {key:016x}"));
@@ -158,7 +171,6 @@ impl Timers {
     ) -> Result<(), String> {
         let Some(state) = self.state(attempt, subtask) else { return Ok(()) };
         state.released.insert(operator.to_owned(), watermark);
-        state.belated.clear();
         self.on_settled((attempt, subtask))
     }
 
@@ -173,30 +185,30 @@ impl Timers {
         self.on_settled((attempt, subtask))?;
         let Some(state) = self.state(attempt, subtask) else { return Ok(()) };
         state.released.insert(operator.to_owned(), watermark);
-        state.belated.clear();
         Ok(())
     }
 
-    /// What the operators of a subtask have passed on has arrived.
+    /// All that event time has come to in a subtask has arrived.
     fn on_settled(&mut self, (attempt, subtask): (Attempt, SubtaskId)) -> Result<(), String> {
         let Some(state) = self.state(attempt, subtask) else { return Ok(()) };
-        let Some(slowest) = state.slowest() else { return Ok(()) };
-        // Those between two of them may have heard more.
-        state.fired_for = None;
+        let Some(slowest) = state.event_times().min() else { return Ok(()) };
+        if !state.released.is_empty() {
+            // Those between two of them may have heard more.
+            state.fired_for = None;
+        }
         self.on_reached((attempt, subtask), TimeDomain::Event, slowest)
     }
 
-    /// The event time of a subtask has advanced.
+    /// The event time of a subtask's inputs has advanced, and those that follow have heard.
     fn on_advanced(
         &mut self,
         attempt: Attempt,
         subtask: SubtaskId,
         watermark: Timestamp,
     ) -> Result<(), String> {
-        match self.state(attempt, subtask) {
-            Some(state) if !state.released.is_empty() => Ok(()),
-            _ => self.on_reached((attempt, subtask), TimeDomain::Event, watermark),
-        }
+        let Some(state) = self.state(attempt, subtask) else { return Ok(()) };
+        state.heard = Some(watermark);
+        self.on_settled((attempt, subtask))
     }
 
     /// Time has reached `now` in a domain: what was set up to it has fired.
@@ -216,12 +228,10 @@ impl Timers {
         }
         let sets = state.set.iter().filter(|((_, of), _)| *of == domain);
         for ((operator, _), set) in sets {
-            let is_left = |(time, key): &&(Timestamp, u64)| {
-                domain == TimeDomain::Processing
-                    || !state.belated.contains(&(operator.clone(), *time, *key))
-            };
-            let due = set.iter().take_while(|(time, _)| *time <= now).find(is_left);
-            if let Some((time, key)) = due.copied() {
+            let is_due = |latest: &Timestamp| domain == TimeDomain::Processing || *latest < now;
+            let reached = set.iter().take_while(|((time, _), _)| *time <= now);
+            let due = reached.filter(|(_, latest)| is_due(latest)).map(|(timer, _)| *timer).next();
+            if let Some((time, key)) = due {
                 let operator = operator.clone();
                 let timer = Timer { attempt, subtask, operator: &operator, domain, time, key };
                 return Err(format!("{} has not fired by {now}", self.describe(timer)));
@@ -239,8 +249,18 @@ impl Check for Timers {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a law is about a few kinds of event")]
     fn on_event(&mut self, _: &str, event: &RuntimeEvent) -> Result<(), String> {
         match *event {
-            RuntimeEvent::SubtaskStarted { attempt, subtask, restored, ref sections, .. } => {
-                self.begin(attempt, subtask, restored, sections);
+            RuntimeEvent::SplitsAssigned { subtask, .. } => {
+                self.sources.insert(subtask);
+                Ok(())
+            }
+            RuntimeEvent::SubtaskStarted {
+                attempt,
+                subtask,
+                restored,
+                watermark,
+                ref sections,
+            } => {
+                self.begin(attempt, subtask, restored, (watermark, sections));
                 Ok(())
             }
             RuntimeEvent::SnapshotTaken { attempt, subtask, checkpoint, .. } => {
@@ -301,12 +321,19 @@ mod tests {
         Released(i64),
         /// An operator makes event time of its own.
         Emitted(i64),
+        /// Another one does.
+        OtherEmitted(i64),
+        /// The subtask reads from a source.
+        Splits,
         Clock(i64),
         Snapshot(u64),
         Finish,
     }
 
-    use Do::{Begin, Clock, Delete, Emitted, Finish, Fire, Released, Set, Snapshot, Watermark};
+    use Do::{
+        Begin, Clock, Delete, Emitted, Finish, Fire, OtherEmitted, Released, Set, Snapshot, Splits,
+        Watermark,
+    };
 
     fn event(attempt: Attempt, what: Do) -> RuntimeEvent {
         let (subtask, operator) = (SUBTASK, "alarm".to_owned());
@@ -346,11 +373,18 @@ mod tests {
                 operator: "lookup".to_owned(),
                 watermark: Timestamp(watermark),
             },
-            Emitted(watermark) => RuntimeEvent::WatermarkEmitted {
+            Emitted(watermark) | OtherEmitted(watermark) => RuntimeEvent::WatermarkEmitted {
                 attempt,
                 subtask,
-                operator: "clock".to_owned(),
+                operator: if matches!(what, Emitted(_)) { "clock" } else { "calendar" }.to_owned(),
                 watermark: Timestamp(watermark),
+            },
+            Splits => RuntimeEvent::SplitsAssigned {
+                attempt,
+                subtask,
+                restored: None,
+                split_count: 1,
+                ended_count: 0,
             },
             Finish => RuntimeEvent::SubtaskFinished { attempt, subtask },
             Clock(now) => {
@@ -444,8 +478,8 @@ mod tests {
 
     #[test]
     fn timers_behind_what_makes_event_time_follow_that() {
-        let begin = [Begin(1, None), Emitted(1), Set(EVENT, 5, 7), Watermark(9), Emitted(6)];
-        let fired = [begin.as_slice(), &[Fire(EVENT, 5, 7, 6), Watermark(9), Emitted(8)]].concat();
+        let begin = [Splits, Begin(1, None), Emitted(1), Set(EVENT, 5, 7), Emitted(6)];
+        let fired = [begin.as_slice(), &[Fire(EVENT, 5, 7, 6), Emitted(8)]].concat();
         assert_eq!(verdict(&fired), Ok(()));
         speaks(&[begin.as_slice(), &[Emitted(8)]].concat(), "has not fired by 6");
         speaks(&[begin.as_slice(), &[Finish]].concat(), "has not fired by 6");
@@ -453,6 +487,33 @@ mod tests {
         let belated = [fired.as_slice(), &[Set(EVENT, 3, 7), Emitted(10)]].concat();
         assert_eq!(verdict(&belated), Ok(()));
         speaks(&[belated.as_slice(), &[Emitted(12)]].concat(), "has not fired by 10");
+        // A restore changes nothing of that.
+        let restored = [Set(EVENT, 3, 7), Snapshot(1), Begin(2, Some(1)), Emitted(10)];
+        let restored = [fired.as_slice(), &restored].concat();
+        assert_eq!(verdict(&restored), Ok(()));
+        speaks(&[restored.as_slice(), &[Emitted(12)]].concat(), "has not fired by 10");
+    }
+
+    #[test]
+    fn timers_may_stand_before_what_makes_event_time() {
+        let ahead = [Begin(1, None), Emitted(1), Set(EVENT, 50, 7), Watermark(4), Emitted(99)];
+        let ahead = [ahead.as_slice(), &[Emitted(119), Watermark(49)]].concat();
+        assert_eq!(verdict(&ahead), Ok(()));
+        speaks(&[ahead.as_slice(), &[Watermark(51)]].concat(), "has not fired by 51");
+        // Between two makers, and late for the first of them.
+        let between = [Splits, Begin(1, None), OtherEmitted(100), Emitted(40), Set(EVENT, 30, 7)];
+        let between = [between.as_slice(), &[Emitted(44), Emitted(49), OtherEmitted(101)]].concat();
+        assert_eq!(verdict(&between), Ok(()));
+        let left = [between.as_slice(), &[Emitted(110), OtherEmitted(111)]].concat();
+        speaks(&left, "has not fired by 101");
+    }
+
+    #[test]
+    fn a_state_of_a_user_is_not_taken_for_event_time() {
+        let section = |name: &str| SectionDigest { name: name.to_owned(), entry_count: 1, hash: 7 };
+        let sections = ["x/progress", "x/#timers", "clock/progress", "clock/generators", "a/b"];
+        let sections = sections.map(section);
+        assert!(makers(&sections).eq(["clock"]));
     }
 
     #[test]

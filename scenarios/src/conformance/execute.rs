@@ -124,9 +124,7 @@ fn below(draw: Draw, step: usize, bound: usize) -> usize {
 fn run_for_records(case: &Case, env: &Environment, layout: Layout, trial: Trial) -> Outcome {
     let outputs = Outputs::collection();
     let worker_count = if trial.is_plain { 1 } else { PARALLELISM };
-    let built = pipeline::build(case, env, &outputs, layout)
-        .and_then(|()| env.build("conformance").map_err(|error| error.to_string()));
-    let job = match built {
+    let job = match built(case, env, &outputs, layout) {
         Ok(job) => job,
         Err(reason) => return Outcome::Unsupported(reason),
     };
@@ -161,13 +159,9 @@ fn cluster_of(job: Job, worker_count: u16) -> Cluster {
 /// that have ended, [`EndedInputs::PushOn`].
 pub fn run_case(case: &Case, ended_inputs: EndedInputs) -> Outcome {
     let log = SharedLog::default();
-    // A parameter out of bounds panics where the job is built, as in a program.
-    let job = match catch_unwind(AssertUnwindSafe(|| job(case, &log, ended_inputs))) {
-        Ok(Ok(job)) => job,
-        Ok(Err(reason)) => return Outcome::Unsupported(reason),
-        Err(panic) => {
-            return Outcome::Unsupported(format!("no job can be built: {}", words(&panic)));
-        }
+    let job = match job(case, &log, ended_inputs) {
+        Ok(job) => job,
+        Err(reason) => return Outcome::Unsupported(reason),
     };
     let trial = Trial { is_plain: true, ..Trial::default() };
     let ending = cluster_of(job, 1).simulate(trial);
@@ -183,7 +177,7 @@ pub fn run_case(case: &Case, ended_inputs: EndedInputs) -> Outcome {
 }
 
 /// Returns what a panic says.
-fn words(panic: &Box<dyn Any + Send>) -> String {
+fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
@@ -199,8 +193,17 @@ fn job(case: &Case, log: &SharedLog, ended_inputs: EndedInputs) -> Result<Job, S
         deployment_timeout: Duration::from_secs(5),
     });
     let layout = Layout { pace: STEP, parallelism: 1 };
-    pipeline::build(case, &env, &Outputs::Log(log.clone()), layout)?;
-    env.build("conformance").map_err(|error| error.to_string())
+    built(case, &env, &Outputs::Log(log.clone()), layout)
+}
+
+/// Builds the job of a case. A parameter out of bounds panics there, as in a program.
+fn built(case: &Case, env: &Environment, outputs: &Outputs, layout: Layout) -> Result<Job, String> {
+    let build = || {
+        pipeline::build(case, env, outputs, layout)?;
+        env.build("conformance").map_err(|error| error.to_string())
+    };
+    let built = catch_unwind(AssertUnwindSafe(build));
+    built.unwrap_or_else(|panic| Err(format!("no job can be built: {}", words(&*panic))))
 }
 
 /// Returns records in words, a line for each.

@@ -74,6 +74,7 @@ fn a_parameter_out_of_bounds_fails_its_case_alone() {
     let cases = Case::read_all(text).expect("it is a list");
     let case = cases[0].as_ref().expect("it is a case");
     assert!(matches!(run_case(case, EndedInputs::PushOn), Outcome::Unsupported(_)));
+    assert!(matches!(run_case_in_chaos(case, 0), Outcome::Unsupported(_)));
 }
 
 #[test]

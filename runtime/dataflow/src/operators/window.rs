@@ -136,8 +136,8 @@ pub trait Aggregate: Send + Sync + Clone + 'static {
     /// windows that overlap can share their work: a record is added once, not once per window.
     const IS_COMMUTATIVE: bool = false;
 
-    /// Whether there is a result of no values: an evictor may leave none. A window whose aggregate has
-    /// no such result emits nothing then.
+    /// Whether there is a result of no values: an evictor may leave none. Then [`Aggregate::finish`] gets
+    /// what [`Aggregate::init`] has made. A window whose aggregate has no such result emits nothing.
     const HAS_RESULT_OF_NOTHING: bool = true;
 
     /// Returns the accumulator of nothing.

@@ -71,7 +71,8 @@ pub trait WindowProcess: Send + 'static {
     /// Lets go of what `open` took. Called once in every attempt whose `open` succeeded, when the subtask
     /// is done: at the end of the input, and also when the attempt has failed or is cancelled. Not called
     /// when the process dies. What happened since the last checkpoint may come again, so this is no place
-    /// for results.
+    /// for results. Nobody waits for it: the next attempt may have opened its functions before, in the same
+    /// process, so what can be held only once is better taken with patience.
     ///
     /// # Errors
     ///
