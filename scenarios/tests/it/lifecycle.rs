@@ -23,7 +23,7 @@ struct Told {
 impl Told {
     fn note(&self, step: Step) {
         let life = self.life.expect("a function is opened before it is used");
-        self.lives.lock().unwrap()[life].push(step);
+        self.lives.lock().expect("whoever holds the list only pushes")[life].push(step);
     }
 }
 
@@ -33,7 +33,7 @@ impl KeyedProcess for Told {
     type Out = u64;
 
     fn open(&mut self) -> Result<(), BoxError> {
-        let mut lives = self.lives.lock().unwrap();
+        let mut lives = self.lives.lock().expect("whoever holds the list only pushes");
         self.life = Some(lives.len());
         lives.push(vec![Step::Open]);
         Ok(())
