@@ -3,17 +3,22 @@
 use std::time::Duration;
 
 use floodmark::{
-    AsyncContext, AsyncOptions, AsyncRetryStrategy, BoxError, Environment, Stream, Tumbling,
-    WatermarkStrategy, Window,
+    AsyncContext, AsyncOptions, AsyncRetryStrategy, BoxError, Environment, Generator, Stream,
+    Tumbling, WatermarkStrategy, Window,
 };
 
-use crate::{Example, input, mix, shown, time_of};
+use crate::{COUNT, Example, RATE, input, mix, shown, time_of};
 
 pub(crate) const EXAMPLES: &[Example] = &[
     Example {
         name: "priced_orders",
         about: "orders with their prices, in the order in which they were made",
         build: |env| shown(priced_orders(orders(env))),
+    },
+    Example {
+        name: "orders_by_warehouse",
+        about: "orders per warehouse in five seconds of that warehouse's own time",
+        build: |env| shown(orders_by_warehouse(env)),
     },
     Example {
         name: "turnover_by_region",
@@ -96,12 +101,41 @@ pub(crate) fn turnover_by_region(orders: Stream<Order>) -> Stream<(u64, Window, 
         .uid("turnover")
 }
 
+/// The clocks of the warehouses are some seconds apart.
+fn clock_of(warehouse: u64, time_ms: i64) -> i64 {
+    time_ms + i64::try_from(warehouse).expect("a small number") * 700
+}
+
+/// Asks for the warehouse of each order, and counts orders by the clocks there: event time begins behind
+/// the lookup.
+pub(crate) fn orders_by_warehouse(env: &Environment) -> Stream<(u64, i64, u64)> {
+    let retries = AsyncRetryStrategy::fixed_delay(3, Duration::from_millis(20));
+    let options = AsyncOptions::ordered(CAPACITY, PATIENCE).retry(retries);
+    let strategy = WatermarkStrategy::bounded_out_of_orderness(Duration::from_secs(2))
+        .timestamps(|(_, time_ms): &(u64, i64)| *time_ms)
+        .emit_every(1);
+    env.source("orders", Generator::new(COUNT, order).rate(RATE))
+        .async_map(options, |(number, _, article, time_ms), cx| async move {
+            ask(number, &cx).await?;
+            let warehouse = article % 3;
+            Ok((warehouse, clock_of(warehouse, time_ms)))
+        })
+        .uid("warehouses")
+        .watermarks(strategy)
+        .uid("clocks")
+        .key_by(|(warehouse, _)| *warehouse)
+        .window(Tumbling::event_time(Duration::from_secs(5)))
+        .fold(0, |count: &mut u64, _| *count += 1)
+        .uid("per-warehouse")
+        .map(|(warehouse, window, count): (u64, Window, u64)| (warehouse, window.start.0, count))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{COUNT, simulate, sorted};
+    use crate::{simulate, sorted};
 
     #[test]
     fn orders_keep_their_order_while_their_prices_are_looked_up() {
@@ -113,6 +147,21 @@ mod tests {
         simulate(|env| priced_orders(orders(env)))
             .parallelism(1)
             .check(|results| assert_eq!(results, expected));
+    }
+
+    #[test]
+    fn event_time_may_begin_behind_a_lookup() {
+        let mut counts: BTreeMap<(u64, i64), u64> = BTreeMap::new();
+        for (_, _, article, time_ms) in (0..COUNT).map(order) {
+            let warehouse = article % 3;
+            let start = clock_of(warehouse, time_ms) / 5_000 * 5_000;
+            *counts.entry((warehouse, start)).or_default() += 1;
+        }
+        let expected =
+            counts.into_iter().map(|((warehouse, start), count)| (warehouse, start, count));
+        let expected: Vec<_> = expected.collect();
+        simulate(orders_by_warehouse)
+            .check(|results| assert_eq!(sorted(results.to_vec()), expected));
     }
 
     #[test]

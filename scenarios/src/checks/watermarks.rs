@@ -70,8 +70,9 @@ struct State {
     splits: Option<u32>,
     ended: BTreeSet<u32>,
     promises: BTreeMap<String, Promises>,
-    /// What operators with requests have passed on.
+    /// What operators with requests have passed on, and whether there are any.
     released: BTreeMap<String, Timestamp>,
+    has_requests: bool,
     /// Whether the end of time was sent in this attempt, and whether it is overdue.
     has_sent_end: bool,
     is_end_overdue: bool,
@@ -100,6 +101,16 @@ fn least<'a>(lanes: impl Iterator<Item = &'a Lane>) -> Option<Timestamp> {
 }
 
 impl State {
+    /// Returns what `operator` may emit at most. Results of requests come after their split has ended, or
+    /// waits again; then any split may be the one they are of.
+    fn emission_limit(&self, operator: &str) -> Option<Timestamp> {
+        if !self.has_requests {
+            return self.limit(operator);
+        }
+        let lanes = self.promises.get(operator).into_iter().flat_map(|own| own.splits.values());
+        lanes.map(|lane| lane.watermark).max()
+    }
+
     /// Returns what `operator` may promise at most: nothing new, if no split is active.
     fn limit(&self, operator: &str) -> Option<Timestamp> {
         let promises = self.promises.get(operator);
@@ -161,6 +172,7 @@ impl Watermarks {
             ended: BTreeSet::new(),
             promises: BTreeMap::new(),
             released: BTreeMap::new(),
+            has_requests: false,
             has_sent_end: false,
             is_end_overdue: false,
         }
@@ -230,6 +242,9 @@ impl Watermarks {
         watermark: Timestamp,
     ) -> Result<(), String> {
         self.begin(attempt, subtask, restored)?;
+        if let Some(state) = self.state(attempt, subtask) {
+            state.has_requests = requests_under_way(sections).next().is_some();
+        }
         let name = self.names.of(subtask);
         let before = restored.and_then(|checkpoint| self.snapshots.get(&(checkpoint, subtask)));
         let promised = before.map_or(Timestamp::MIN, |state| state.watermark);
@@ -339,7 +354,7 @@ impl Watermarks {
         if state.splits.is_none() || is_end {
             return Ok(());
         }
-        match state.limit(operator) {
+        match state.emission_limit(operator) {
             Some(limit) if watermark <= limit => Ok(()),
             Some(limit) => Err(format!(
                 "{operator} in {name} in {attempt} promised {watermark}, and one of its splits \

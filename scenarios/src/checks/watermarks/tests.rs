@@ -177,6 +177,25 @@ fn who_follows_requests_begins_where_those_had_come() {
 }
 
 #[test]
+fn results_of_a_split_may_come_behind_its_end() {
+    let with_requests = |sections| RuntimeEvent::SubtaskStarted {
+        attempt: Attempt::default(),
+        subtask: SOURCE,
+        restored: None,
+        watermark: Timestamp::MIN,
+        sections,
+    };
+    let ended = RuntimeEvent::SplitEnded { attempt: Attempt::default(), subtask: SOURCE, split: 0 };
+    let behind = [assigned(1), with_requests(requests(3)), split(0, 5), emitted(5), ended];
+    let behind = [&behind[..], &[split(0, 9), emitted(9)]].concat();
+    assert_eq!(verdict(&behind), Ok(()));
+    speaks(&[&behind[..], &[emitted(12)]].concat(), "had promised 9");
+    let mut without = behind;
+    without[1] = with_requests(Vec::new());
+    speaks(&without, "none of its splits is active");
+}
+
+#[test]
 fn who_follows_an_operator_with_promises_begins_where_that_had_come() {
     let attempt = Attempt { number: 1, ..Attempt::default() };
     let again = |at: i64| {
