@@ -6,8 +6,9 @@ use floodmark_dataflow::{
     BoxError, Broadcast, Chained, Forward, HashPartitioner, Operator, OutputTag, Partitioner, Push,
     Rebalance, TransactionSink, TwoPhaseCommit,
     operators::{
-        Assigner, Filter, FlatMap, ForEach, KeyOf, KeyedProcess, Map, ProcessOperator,
-        RollingReduce, Timestamped, WatermarkOperator, WatermarkStrategy, Writer, WriterOperator,
+        Assigner, CollectMap, Collector, Filter, FlatMap, ForEach, KeyOf, KeyedProcess, Map,
+        ProcessOperator, RollingReduce, Timestamped, WatermarkOperator, WatermarkStrategy, Writer,
+        WriterOperator,
     },
 };
 use floodmark_model::{Exchange, KeyGroupLayout, Timestamp};
@@ -165,6 +166,34 @@ impl<T: Data> Stream<T> {
         I::Item: Data,
     {
         self.then("flat_map", Identity::Stateless, move |_, _| FlatMap::new(map.clone()))
+    }
+
+    /// Turns every record into any number of others, which `map` hands to a [`Collector`] one by one: for
+    /// those that are made of parts of the record, and for many of them, which need no list then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use floodmark::Environment;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), floodmark::Error> {
+    /// let env = Environment::new();
+    /// let words = env
+    ///     .from_vec("lines", vec!["to be".to_owned(), "or".to_owned()])
+    ///     .flat_map_to(|line, words| line.split(' ').for_each(|word| words.collect(word.to_owned())))
+    ///     .collect("words");
+    /// env.execute("words").await?.wait().await?;
+    /// assert_eq!(words.values(), ["to", "be", "or"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "Collector")]
+    pub fn flat_map_to<O: Data>(
+        self,
+        map: impl FnMut(T, &mut Collector<'_, O>) + Clone + Send + Sync + 'static,
+    ) -> Stream<O> {
+        self.then("flat_map", Identity::Stateless, move |_, _| CollectMap::new(map.clone()))
     }
 
     /// Gives records their event time, and makes promises about those to come.

@@ -5,6 +5,7 @@
 
 mod async_map;
 mod broadcast;
+mod collect;
 mod context;
 mod fallible;
 mod generators;
@@ -33,6 +34,7 @@ pub use broadcast::{
     BroadcastOperator, BroadcastProcess, BroadcastRead, BroadcastWrite, KeyedBroadcastOperator,
     KeyedBroadcastProcess, RuleContext,
 };
+pub use collect::{CollectMap, Collector};
 pub use context::{Context, Timers};
 pub use fallible::{ErrorPolicy, Failed, TryFlatMap};
 pub use generators::{WatermarkGenerator, WatermarkOutput};

@@ -4,7 +4,8 @@ use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use compact_str::CompactString;
 use floodmark::{
-    Aggregate, Data, Environment, Session, Sliding, Stream, Tumbling, WatermarkStrategy, Window,
+    Aggregate, Collector, Data, Environment, Session, Sliding, Stream, Tumbling, WatermarkStrategy,
+    Window,
 };
 use serde::{Deserialize, Serialize};
 
@@ -191,13 +192,16 @@ pub(super) fn word_count(env: &Environment, ends: &Ends) {
     let sink = ends.sink(|tally, (word, count): (CompactString, u64)| {
         tally.add(signature(&word).wrapping_mul(count));
     });
-    let words = |line: String| -> Vec<(CompactString, u64)> {
-        line.split(' ').map(|word| (word.into(), 1)).collect()
+    let words = |line: String, words: &mut Collector<'_, CompactString>| {
+        line.split(' ').for_each(|word| words.collect(word.into()));
     };
     let lines = ends.before(env.source("lines", ends.source(ends.count / WORDS_PER_LINE, make)));
-    ends.before(lines.flat_map(words))
-        .key_by(|(word, _)| word.clone())
-        .reduce(|(word, before), (_, one)| (word, before + one))
+    ends.before(lines.flat_map_to(words))
+        .key_by(|word| word.clone())
+        .stateful(|_, count: &mut u64, word| {
+            *count += 1;
+            (word, *count)
+        })
         .uid("counts")
         .sink("tally", sink);
 }
