@@ -4,7 +4,8 @@
 //! it touches. What is due when event time advances is found by *notes*: each key is noted once in the
 //! bucket of times in which its first session ends. When a session is extended the note stays where it
 //! is; only when its bucket comes, and the session lasts longer, is the key noted again. So a record
-//! moves no timer.
+//! moves no timer. A key whose sessions have fired keeps its entry for the next one, unless there are too
+//! many such entries.
 //!
 //! # Invariants
 //!
@@ -40,6 +41,8 @@ pub struct SessionOperator<T, K, F, A: Accumulate<T>> {
 struct Opened<K, A> {
     watermark: Timestamp,
     sessions: Table<K, Sessions<A>>,
+    /// Keys in the table that have no session.
+    idle_count: usize,
     notes: Notes,
     /// What fires next, kept for its room.
     due: Vec<Due<K, A>>,
@@ -97,6 +100,9 @@ enum Hint {
 /// Buckets per gap. With more, fewer keys are looked at before they are due and fewer lie in one, which
 /// must be sorted; but there are more lists.
 const BUCKETS_PER_GAP: i64 = 128;
+
+/// Keys without a session that stay in the table: so many, and as many more as there are keys with one.
+const IDLE_COUNT_MAX: usize = 16;
 
 /// Emptied lists that are kept.
 const SPARE_COUNT_MAX: usize = 64;
@@ -259,6 +265,7 @@ where
                 out.pass_on_full()?;
             }
         }
+        opened.forget_idle();
         Ok(())
     }
 }
@@ -269,27 +276,29 @@ impl<K: Key, A: Data> Opened<K, A> {
         let mut this = Self {
             watermark: cx.watermark,
             sessions: Table::restore(cx.key_groups, &stored)?,
+            idle_count: 0,
             notes: Notes::new(gap, cx.watermark),
             due: Vec::new(),
             watch: TimerWatch::new(uid, cx),
             counts: RecordCounts::restore(uid, "counts", cx)?,
         };
-        let Self { sessions, notes, .. } = &mut this;
-        sessions.for_each_mut(|part, sessions| {
-            if let Some(end) = sessions.first_end() {
+        let Self { sessions, idle_count, notes, .. } = &mut this;
+        sessions.for_each_mut(|part, sessions| match sessions.first_end() {
+            Some(end) => {
                 sessions.hint = notes.hint_of(end);
                 notes.add(sessions.hint, part);
             }
+            None => *idle_count += 1,
         });
         Ok(this)
     }
 
     /// Takes from the keys of a note what ends in its time, to `due`; and notes them again for the rest.
     fn take_due(&mut self, hint: Hint, part: Fragment, until: Timestamp) {
-        let Self { sessions, notes, due, .. } = self;
-        sessions.retain_at(part, |key, sessions| {
+        let Self { sessions, idle_count, notes, due, .. } = self;
+        sessions.for_each_at(part, |key, sessions| {
             if sessions.hint != hint {
-                return true;
+                return;
             }
             // What ends later comes after what others have in this list.
             let is_due = |window: Window| match hint {
@@ -303,11 +312,19 @@ impl<K: Key, A: Data> Opened<K, A> {
                 let session = sessions.open.remove(0);
                 due.push(Due { key: key.clone(), part, session });
             }
-            let Some(end) = sessions.first_end() else { return false };
-            sessions.hint = notes.hint_of(end);
+            sessions.hint = sessions.first_end().map_or(Hint::None, |end| notes.hint_of(end));
             notes.add(sessions.hint, part);
-            true
+            *idle_count += usize::from(sessions.open.is_empty());
         });
+    }
+
+    /// Removes the keys without a session, when there are many.
+    fn forget_idle(&mut self) {
+        let live_count = self.sessions.entry_count() - self.idle_count;
+        if IDLE_COUNT_MAX + live_count < self.idle_count {
+            self.sessions.retain(|sessions| !sessions.open.is_empty());
+            self.idle_count = 0;
+        }
     }
 
     /// Returns when the sessions of a key begin and end.
@@ -366,9 +383,10 @@ where
                         Err(value) if window.max_timestamp() <= opened.watermark => Some(value),
                         Err(value) => {
                             let accumulator = self.accumulate.begin(value);
+                            opened.idle_count -= usize::from(sessions.open.is_empty());
                             sessions.begin(Session { window, accumulator });
                             let hint = opened.notes.hint_of(window.end);
-                            if hint < sessions.hint {
+                            if sessions.hint == Hint::None || hint < sessions.hint {
                                 sessions.hint = hint;
                                 opened.notes.add(hint, part);
                             }
