@@ -14,7 +14,11 @@
 //! - Sessions fire in the order of their ends, and of the hashes of their keys where those are equal:
 //!   that does not depend on notes, which no snapshot holds.
 
-use std::{collections::BTreeMap, marker::PhantomData, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    marker::PhantomData,
+    time::Duration,
+};
 
 use floodmark_model::{Batch, Record, TimeDomain, Timestamp};
 use floodmark_state::{Data, Entry, Fragment, Key, Snapshot, Table};
@@ -80,7 +84,10 @@ struct Notes {
     /// The bucket that event time has come to; its notes, and those of buckets before it, are exact.
     entered: i64,
     exact: BTreeMap<Timestamp, Vec<Fragment>>,
-    buckets: BTreeMap<i64, Vec<Fragment>>,
+    /// The buckets behind that one, in turn.
+    near: VecDeque<Vec<Fragment>>,
+    /// What was noted in buckets that were too far ahead.
+    far: BTreeMap<i64, Vec<Fragment>>,
     /// Emptied lists, kept for their room.
     spare: Vec<Vec<Fragment>>,
 }
@@ -99,10 +106,14 @@ enum Hint {
 
 /// Buckets per gap. With more, fewer keys are looked at before they are due and fewer lie in one, which
 /// must be sorted; but there are more lists.
-const BUCKETS_PER_GAP: i64 = 128;
+const BUCKETS_PER_GAP: u32 = 128;
 
-/// Keys without a session that stay in the table: so many, and as many more as there are keys with one.
+/// Buckets that lie in turn: those of four gaps.
+const NEAR_COUNT_MAX: usize = 512;
+
+/// Keys without a session that stay in the table: so many, and so many times as many as have one.
 const IDLE_COUNT_MAX: usize = 16;
+const IDLE_RATIO_MAX: usize = 3;
 
 /// Emptied lists that are kept.
 const SPARE_COUNT_MAX: usize = 64;
@@ -110,9 +121,9 @@ const SPARE_COUNT_MAX: usize = 64;
 impl Notes {
     fn new(gap: Duration, watermark: Timestamp) -> Self {
         let gap_ms = i64::try_from(gap.as_millis()).expect("a gap is shorter than an age");
-        let bucket_ms = (gap_ms / BUCKETS_PER_GAP).max(1);
-        let (exact, buckets, spare) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        let mut this = Self { bucket_ms, entered: i64::MIN, exact, buckets, spare };
+        let bucket_ms = (gap_ms / i64::from(BUCKETS_PER_GAP)).max(1);
+        let (exact, near, far) = (BTreeMap::new(), VecDeque::new(), BTreeMap::new());
+        let mut this = Self { bucket_ms, entered: i64::MIN, exact, near, far, spare: Vec::new() };
         this.entered = this.bucket_of(first_after(watermark));
         this
     }
@@ -128,13 +139,49 @@ impl Notes {
     }
 
     fn add(&mut self, hint: Hint, part: Fragment) {
-        let Self { exact, buckets, spare, .. } = self;
+        let Self { exact, near, far, spare, .. } = self;
         let fresh = || spare.pop().unwrap_or_default();
         match hint {
             Hint::None => {}
             Hint::Exact(end) => exact.entry(end).or_insert_with(fresh).push(part),
-            Hint::Bucket(bucket) => buckets.entry(bucket).or_insert_with(fresh).push(part),
+            Hint::Bucket(bucket) => {
+                match usize::try_from(bucket.saturating_sub(self.entered) - 1) {
+                    Ok(place) if place < NEAR_COUNT_MAX => {
+                        if near.len() <= place {
+                            near.resize_with(place + 1, fresh);
+                        }
+                        near[place].push(part);
+                    }
+                    _ => far.entry(bucket).or_insert_with(fresh).push(part),
+                }
+            }
         }
+    }
+
+    /// Returns the first bucket behind the one that was entered in which something is noted.
+    fn first_bucket(&self) -> Option<i64> {
+        let place = self.near.iter().position(|parts| !parts.is_empty());
+        let place = place.map(|place| i64::try_from(place).expect("there are few"));
+        let near = place.map(|place| self.entered + 1 + place);
+        let far = self.far.first_key_value().map(|(bucket, _)| *bucket);
+        near.into_iter().chain(far).min()
+    }
+
+    /// Enters a bucket before which nothing is noted, and returns what is noted in it.
+    fn enter(&mut self, bucket: i64) -> Vec<Fragment> {
+        let passed = usize::try_from(bucket.saturating_sub(self.entered)).unwrap_or(usize::MAX);
+        self.entered = bucket;
+        let mut parts = Vec::new();
+        for empty in self.near.drain(..passed.min(self.near.len())) {
+            let empty = std::mem::replace(&mut parts, empty);
+            if self.spare.len() < SPARE_COUNT_MAX {
+                self.spare.push(empty);
+            }
+        }
+        if let Some(mut others) = self.far.remove(&bucket) {
+            parts.append(&mut others);
+        }
+        parts
     }
 
     /// Removes and returns the first list whose time has come when windows fire that end at `until` or
@@ -146,17 +193,14 @@ impl Notes {
             return Some((Hint::Exact(end), parts));
         }
         let last = self.bucket_of(until);
-        match self.buckets.first_entry().filter(|first| *first.key() <= last) {
-            Some(first) => {
-                let (bucket, parts) = first.remove_entry();
-                self.entered = bucket;
-                Some((Hint::Bucket(bucket), parts))
-            }
-            None => {
-                self.entered = last;
-                None
-            }
+        if let Some(bucket) = self.first_bucket().filter(|bucket| *bucket <= last) {
+            return Some((Hint::Bucket(bucket), self.enter(bucket)));
         }
+        if self.entered < last {
+            let parts = self.enter(last);
+            self.recycle(parts);
+        }
+        None
     }
 
     fn recycle(&mut self, mut list: Vec<Fragment>) {
@@ -321,7 +365,7 @@ impl<K: Key, A: Data> Opened<K, A> {
     /// Removes the keys without a session, when there are many.
     fn forget_idle(&mut self) {
         let live_count = self.sessions.entry_count() - self.idle_count;
-        if IDLE_COUNT_MAX + live_count < self.idle_count {
+        if IDLE_COUNT_MAX + IDLE_RATIO_MAX * live_count < self.idle_count {
             self.sessions.retain(|sessions| !sessions.open.is_empty());
             self.idle_count = 0;
         }
@@ -432,5 +476,64 @@ where
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         snapshot.add(opened.sessions.freeze(&self.uid, "sessions"));
         opened.counts.freeze(snapshot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns what is taken until a time: the buckets, and the keys in each.
+    fn taken(notes: &mut Notes, until: i64) -> Vec<(Hint, Vec<u32>)> {
+        let mut taken = Vec::new();
+        while let Some((hint, parts)) = notes.take(Timestamp(until)) {
+            taken.push((hint, parts.iter().map(|part| part.0).collect()));
+        }
+        taken
+    }
+
+    fn note(notes: &mut Notes, end: i64, part: u32) -> Hint {
+        let hint = notes.hint_of(Timestamp(end));
+        notes.add(hint, Fragment(part));
+        hint
+    }
+
+    #[test]
+    fn what_is_noted_far_ahead_comes_in_its_turn_among_what_was_noted_later() {
+        // A bucket is a millisecond long.
+        let mut notes = Notes::new(Duration::from_millis(100), Timestamp(0));
+        let numbers = [10_000_u32, 600, 5, 600];
+        let buckets = numbers.map(|number| note(&mut notes, number.into(), number));
+        assert_eq!(buckets, numbers.map(|number| Hint::Bucket(number.into())));
+        assert_eq!((notes.near.len(), notes.far.len()), (4, 2));
+        assert_eq!(taken(&mut notes, 300), [(Hint::Bucket(5), vec![5])]);
+        // Now they are near: the same bucket, one before it and one behind.
+        for (end, part) in [(600, 1), (599, 2), (601, 3), (300, 4)] {
+            note(&mut notes, end, part);
+        }
+        let mut all = taken(&mut notes, 700);
+        all.iter_mut().for_each(|(_, parts)| parts.sort_unstable());
+        assert_eq!(
+            all,
+            [
+                (Hint::Exact(Timestamp(300)), vec![4]),
+                (Hint::Bucket(599), vec![2]),
+                (Hint::Bucket(600), vec![1, 600, 600]),
+                (Hint::Bucket(601), vec![3]),
+            ]
+        );
+        assert_eq!(taken(&mut notes, 20_000), [(Hint::Bucket(10_000), vec![10_000])]);
+        assert_eq!(notes.entered, 20_000);
+    }
+
+    #[test]
+    fn before_the_first_watermark_everything_is_far_ahead() {
+        let mut notes = Notes::new(Duration::from_millis(100), Timestamp::MIN);
+        [7, 3, i64::MAX].iter().for_each(|end| {
+            note(&mut notes, *end, 1);
+        });
+        let buckets = [3, 7].map(|bucket| (Hint::Bucket(bucket), vec![1]));
+        assert_eq!(taken(&mut notes, 8), buckets);
+        assert_eq!(taken(&mut notes, i64::MAX), [(Hint::Bucket(i64::MAX), vec![1])]);
     }
 }
