@@ -92,7 +92,7 @@ async fn keys_whose_sessions_are_over_are_forgotten() {
         .watermarks(WatermarkStrategy::ascending().timestamps(time).emit_every(1))
         .key_by(|number| *number)
         .window(Session::event_time(Duration::from_millis(5)))
-        .fold(0_u64, |count, _| *count += 1)
+        .count()
         .uid("sessions")
         .for_each("seen", move |_| {
             count.fetch_add(1, Ordering::Relaxed);
