@@ -9,8 +9,8 @@ use std::{
 };
 
 use floodmark::{
-    BoxError, CheckpointConfig, Context, Environment, Generator, KeyedProcess, ListState, Session,
-    ValueState, WatermarkStrategy,
+    BoxError, CheckpointConfig, Context, Environment, Generator, KeyedProcess, ListState,
+    ValueState,
 };
 
 use crate::machine::{Folder, run};
@@ -77,27 +77,6 @@ async fn a_limit_that_is_kept_changes_nothing() {
     let folder = Folder::new();
     let env = environment(&folder);
     let seen = connect(&env, false);
-    run(&env).await.unwrap();
-    assert_eq!(seen.load(Ordering::Relaxed), NUMBER_COUNT);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_whose_sessions_are_over_are_forgotten() {
-    let folder = Folder::new();
-    let env = environment(&folder);
-    let seen = Arc::new(AtomicU64::new(0));
-    let count = seen.clone();
-    let time = |number: &u64| i64::try_from(*number).expect("a small number");
-    env.source("numbers", Generator::new(NUMBER_COUNT, |index| index).rate(20_000))
-        .watermarks(WatermarkStrategy::ascending().timestamps(time).emit_every(1))
-        .key_by(|number| *number)
-        .window(Session::event_time(Duration::from_millis(5)))
-        .count()
-        .uid("sessions")
-        .for_each("seen", move |_| {
-            count.fetch_add(1, Ordering::Relaxed);
-            Ok(())
-        });
     run(&env).await.unwrap();
     assert_eq!(seen.load(Ordering::Relaxed), NUMBER_COUNT);
 }
