@@ -40,8 +40,8 @@ pub trait Stage: Send {
     /// Prepares for the first record, with restored state where there is some.
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error>;
 
-    /// Hears which split of the source the next records come from, or that one has ended, waits for others
-    /// or has begun.
+    /// Hears which split of the source the next records come from, or that one has ended, waits for
+    /// others or has begun.
     fn on_split(&mut self, split: Split) -> Result<(), Error>;
 
     /// Advances event time.
@@ -220,8 +220,9 @@ pub trait Operator: Send {
         out: &mut Emitter<Self::Out>,
     ) -> Result<(), Error>;
 
-    /// Hears which split of the source the next records come from, or that one has ended, waits for others
-    /// or has begun, and passes that on. Records that an operator makes of others count for the split of those.
+    /// Hears which split of the source the next records come from, or that one has ended, waits for
+    /// others or has begun, and passes that on. Records that an operator makes of others count for
+    /// the split of those.
     ///
     /// # Errors
     ///
