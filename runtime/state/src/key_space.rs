@@ -29,9 +29,9 @@ impl<K: Key> From<KeyGroupRange> for KeySpace<K> {
 }
 
 impl<K: Key, N: Key> KeySpace<(K, N)> {
-    /// Creates the space of keys of which the first part decides: what a key has under several names
-    /// stays with the key.
-    pub fn of_named(range: KeyGroupRange) -> Self {
+    /// Creates the space of pairs of a key and a namespace, which is what state belongs to besides its
+    /// key, as a window. The key alone decides: what it has in several namespaces stays with it.
+    pub fn with_namespace(range: KeyGroupRange) -> Self {
         Self { range, owner_hash: Some(|(key, _)| key_hash(key)) }
     }
 }

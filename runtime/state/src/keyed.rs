@@ -225,7 +225,7 @@ mod tests {
         let keys = (0..40_u8).flat_map(|key| [(key, 7_u64), (key, 8)]);
         let mut file = SnapshotFile { sections: Vec::new() };
         for index in 0..2 {
-            let space = KeySpace::of_named(layout(2).range_of(index));
+            let space = KeySpace::with_namespace(layout(2).range_of(index));
             let mut half = KeyedStore::new("alarm", space, &mut RestoredState::default());
             let table = half.table::<u64>("level").unwrap();
             for (key, name) in keys.clone() {
@@ -239,7 +239,7 @@ mod tests {
         }
         for index in 0..3 {
             let range = layout(3).range_of(index);
-            let space = KeySpace::of_named(range);
+            let space = KeySpace::with_namespace(range);
             let mut restored = RestoredState::new(vec![file.clone()]);
             let mut third = KeyedStore::new("alarm", space, &mut restored);
             let table = third.table::<u64>("level").unwrap();

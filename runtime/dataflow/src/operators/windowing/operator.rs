@@ -115,7 +115,7 @@ impl<K: Key, C: Data, S: Data + Default> Opened<K, C, S> {
             counts: RecordCounts::restore(uid, COUNTS, cx)?,
             of_window: KeyedStore::new(
                 &window_uid(uid),
-                KeySpace::of_named(cx.key_groups),
+                KeySpace::with_namespace(cx.key_groups),
                 cx.restored,
             )
             .with_clock(cx.machine.clone()),
