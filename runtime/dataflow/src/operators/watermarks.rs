@@ -480,7 +480,7 @@ impl<T: Data> WatermarkOperator<T> {
             let generators = self.generators.as_mut().expect("the strategy has a generator");
             let output = generators.on_record(self.current, &value, timestamp);
             if !output.is_idle {
-                self.wake(out)?;
+                self.wake(self.current, out)?;
             }
             let split = &mut self.progress.splits[self.current];
             split.latest = split.latest.max(timestamp);
@@ -511,11 +511,11 @@ impl<T: Data> WatermarkOperator<T> {
         Ok(())
     }
 
-    /// Notes that the current split has records.
-    fn wake(&mut self, out: &mut Emitter<T>) -> Result<(), Error> {
-        self.activity[self.current].is_recent = true;
-        if self.progress.splits[self.current].status == SplitStatus::Idle {
-            self.set_idle(self.current, false);
+    /// Notes that there are records of a split, or soon will be.
+    fn wake(&mut self, index: usize, out: &mut Emitter<T>) -> Result<(), Error> {
+        self.activity[index].is_recent = true;
+        if self.progress.splits[index].status == SplitStatus::Idle {
+            self.set_idle(index, false);
         }
         self.tell_active(out)
     }
@@ -572,10 +572,9 @@ impl<T: Data> Operator for WatermarkOperator<T> {
                 self.advance(out)?;
             }
             Split::Begun(index) => {
-                self.current = index;
                 // Event time is there already, so nobody is to wait for less.
                 self.promise_at_least(index, self.progress.emitted);
-                self.wake(out)?;
+                self.wake(index, out)?;
             }
         }
         out.split(split)
@@ -594,7 +593,7 @@ impl<T: Data> Operator for WatermarkOperator<T> {
         if self.generators.is_some() {
             return self.generate(batch, out);
         }
-        self.wake(out)?;
+        self.wake(self.current, out)?;
         while !batch.is_empty() {
             let split = &mut self.progress.splits[self.current];
             // Up to the next chance to promise.
