@@ -6,7 +6,7 @@ use floodmark_dataflow::{
     BoxError, Broadcast, Chained, Forward, HashPartitioner, Operator, OutputTag, Partitioner, Push,
     Rebalance, TransactionSink, TwoPhaseCommit,
     operators::{
-        Assigner, CollectMap, Collector, Filter, FlatMap, ForEach, KeyOf, KeyedProcess, Map,
+        Assigner, CollectMap, Collector, Filter, ForEach, KeyOf, KeyedProcess, Map,
         ProcessOperator, RollingReduce, Timestamped, WatermarkOperator, WatermarkStrategy, Writer,
         WriterOperator,
     },
@@ -159,13 +159,15 @@ impl<T: Data> Stream<T> {
     /// Turns every record into any number of others.
     pub fn flat_map<I>(
         self,
-        map: impl FnMut(T) -> I + Clone + Send + Sync + 'static,
+        mut map: impl FnMut(T) -> I + Clone + Send + Sync + 'static,
     ) -> Stream<I::Item>
     where
         I: IntoIterator + 'static,
         I::Item: Data,
     {
-        self.then("flat_map", Identity::Stateless, move |_, _| FlatMap::new(map.clone()))
+        self.flat_map_to(move |value, out| {
+            map(value).into_iter().for_each(|value| out.collect(value));
+        })
     }
 
     /// Turns every record into any number of others, which `map` hands to a [`Collector`] one by one: for

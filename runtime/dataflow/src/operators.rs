@@ -51,7 +51,7 @@ pub use reduce::RollingReduce;
 pub use session::SessionOperator;
 pub use sliding::SlidingOperator;
 pub use stateful::Stateful;
-pub use stateless::{Filter, FlatMap, ForEach, Map, Timestamped};
+pub use stateless::{Filter, ForEach, Map, Timestamped};
 pub use two_inputs::{CoProcess, KeyedCoProcess, Mark, OverBoth, OverBothRecords, Sided};
 pub use watermarks::{WatermarkOperator, WatermarkStrategy};
 pub use window::{

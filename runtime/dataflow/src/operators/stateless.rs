@@ -1,4 +1,4 @@
-//! Operators that keep nothing: map, filter, flat map, and the end of a stream.
+//! Operators that keep nothing: map, filter, and the end of a stream.
 
 use std::marker::PhantomData;
 
@@ -19,12 +19,6 @@ pub struct Map<T, F> {
 /// Keeps some records.
 pub struct Filter<T, F> {
     is_kept: F,
-    value: PhantomData<fn(T)>,
-}
-
-/// One record in, any number out.
-pub struct FlatMap<T, F> {
-    map: F,
     value: PhantomData<fn(T)>,
 }
 
@@ -55,13 +49,6 @@ impl<T, F> Filter<T, F> {
     /// Keeps what `is_kept` accepts.
     pub fn new(is_kept: F) -> Self {
         Self { is_kept, value: PhantomData }
-    }
-}
-
-impl<T, F> FlatMap<T, F> {
-    /// Maps with `map`.
-    pub fn new(map: F) -> Self {
-        Self { map, value: PhantomData }
     }
 }
 
@@ -113,24 +100,6 @@ impl<T: Data, F: FnMut(&T) -> bool + Send> Operator for Filter<T, F> {
         }
         batch.truncate(kept);
         out.emit_batch(batch);
-        Ok(())
-    }
-}
-
-impl<T, I, F> Operator for FlatMap<T, F>
-where
-    T: Data,
-    I: IntoIterator,
-    I::Item: Data,
-    F: FnMut(T) -> I + Send,
-{
-    type In = T;
-    type Out = I::Item;
-
-    fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<I::Item>) -> Result<(), Error> {
-        for Record { timestamp, value } in batch {
-            (self.map)(value).into_iter().for_each(|value| out.emit(timestamp, value));
-        }
         Ok(())
     }
 }
