@@ -9,7 +9,7 @@ use floodmark::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Input, PreparedJob, ScenarioJob, mix, no_law};
+use super::{Input, PreparedJob, ScenarioJob, mix};
 
 /// The job in its first version, with deposits that the seed makes up.
 pub const JOB: ScenarioJob = ScenarioJob {
@@ -136,13 +136,7 @@ fn deposit(seed: u64, index: u64) -> Deposit {
 fn prepare(input: &Input, build: fn(&Environment, &Input)) -> PreparedJob {
     let expected = expected(input.seed, &input.indices());
     let input = input.clone();
-    PreparedJob {
-        objects: Vec::new(),
-        expected: BTreeMap::from([(OUTPUT, expected)]),
-        build: Box::new(move |env| build(env, &input)),
-        law: no_law,
-        outside: None,
-    }
+    PreparedJob::new(move |env| build(env, &input), BTreeMap::from([(OUTPUT, expected)]))
 }
 
 fn build<P>(env: &Environment, input: &Input, keep: P)

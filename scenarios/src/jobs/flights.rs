@@ -13,7 +13,7 @@ use floodmark::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Input, Lines, PreparedJob, ScenarioJob, no_law};
+use super::{Input, Lines, PreparedJob, ScenarioJob};
 
 /// The job, on a part of the file that the seed chooses.
 pub const JOB: ScenarioJob = ScenarioJob { name: "flights", prepare };
@@ -149,12 +149,10 @@ fn prepare(input: &Input) -> PreparedJob {
     let rate = Input::rate_of(lines.len() as u64, Duration::from_secs(4));
     let rows: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
     let watermark_every = input.watermark_every(WATERMARK_EVERY);
+    let build = move |env: &Environment| build(env, INPUT, "output", Some(rate), watermark_every);
     PreparedJob {
         objects: vec![(INPUT.to_owned(), content.into_bytes())],
-        build: Box::new(move |env| build(env, INPUT, "output", Some(rate), watermark_every)),
-        expected: expected(&rows, watermark_every),
-        law: no_law,
-        outside: None,
+        ..PreparedJob::new(build, expected(&rows, watermark_every))
     }
 }
 

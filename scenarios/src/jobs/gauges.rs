@@ -18,7 +18,7 @@ use floodmark::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Input, PreparedJob, ScenarioJob, mix, no_law};
+use super::{Input, PreparedJob, ScenarioJob, mix};
 
 /// Gauges of different speed, none of which is ever idle. A reading behind the watermark of its own
 /// gauge would be late.
@@ -203,40 +203,30 @@ fn gauges(input: &Input, seed: u64, manner: Manner, first: u64) -> Gauges {
 fn prepare_skewed(input: &Input) -> PreparedJob {
     let gauges = gauges(input, input.seed, Manner::Busy, 0);
     let expected = expected(gauges.all_readings());
-    PreparedJob {
-        objects: Vec::new(),
-        build: Box::new(move |env| {
-            let strategy =
-                WatermarkStrategy::bounded_out_of_orderness(Duration::from_millis(DISORDER_MS));
-            count(read(env, "gauges", gauges.clone(), strategy));
-        }),
-        expected: BTreeMap::from([(OUTPUT, expected)]),
-        law: no_law,
-        outside: None,
-    }
+    let build = move |env: &Environment| {
+        let strategy =
+            WatermarkStrategy::bounded_out_of_orderness(Duration::from_millis(DISORDER_MS));
+        count(read(env, "gauges", gauges.clone(), strategy));
+    };
+    PreparedJob::new(build, BTreeMap::from([(OUTPUT, expected)]))
 }
 
 fn prepare_aligned(input: &Input) -> PreparedJob {
     let first = gauges(input, input.seed, Manner::Busy, 0);
     let second = gauges(input, mix(input.seed), Manner::Busy, first.count());
     let expected = expected(first.all_readings().chain(second.all_readings()));
-    PreparedJob {
-        objects: Vec::new(),
-        build: Box::new(move |env| {
-            let strategy = || {
-                WatermarkStrategy::bounded_out_of_orderness(Duration::from_millis(DISORDER_MS))
-                    .timestamps(|reading: &Reading| reading.1)
-                    .emit_every(1)
-                    .align("gauges", MAX_DRIFT)
-                    .align_every(ALIGN_EVERY)
-            };
-            let other = env.source("others", second.clone()).watermarks(strategy());
-            count(env.source("gauges", first.clone()).watermarks(strategy()).union(other));
-        }),
-        expected: BTreeMap::from([(OUTPUT, expected)]),
-        law: no_law,
-        outside: None,
-    }
+    let build = move |env: &Environment| {
+        let strategy = || {
+            WatermarkStrategy::bounded_out_of_orderness(Duration::from_millis(DISORDER_MS))
+                .timestamps(|reading: &Reading| reading.1)
+                .emit_every(1)
+                .align("gauges", MAX_DRIFT)
+                .align_every(ALIGN_EVERY)
+        };
+        let other = env.source("others", second.clone()).watermarks(strategy());
+        count(env.source("gauges", first.clone()).watermarks(strategy()).union(other));
+    };
+    PreparedJob::new(build, BTreeMap::from([(OUTPUT, expected)]))
 }
 
 fn prepare_idle(input: &Input) -> PreparedJob {
@@ -248,21 +238,16 @@ fn prepare_idle(input: &Input) -> PreparedJob {
     let (gauges, closed): (_, Vec<Reading>) = (moody, closed.collect());
     let open = gauges.all_readings().chain(quiet.all_readings());
     let expected = expected(open.chain(closed.iter().copied()));
-    PreparedJob {
-        objects: Vec::new(),
-        build: Box::new(move |env| {
-            let patience = Duration::from_secs(10 * RANGE_MS.unsigned_abs() / 1_000);
-            let strategy = || WatermarkStrategy::bounded_out_of_orderness(patience);
-            let silent = strategy().idle_after(Duration::from_millis(300));
-            let closed = env.source("closed", VecSource::new(closed.clone()));
-            let closed = closed.watermarks(strategy().timestamps(|reading: &Reading| reading.1));
-            let quiet = read(env, "quiet", quiet.clone(), silent.clone());
-            count(read(env, "gauges", gauges.clone(), silent).union(quiet).union(closed));
-        }),
-        expected: BTreeMap::from([(OUTPUT, expected)]),
-        law: no_law,
-        outside: None,
-    }
+    let build = move |env: &Environment| {
+        let patience = Duration::from_secs(10 * RANGE_MS.unsigned_abs() / 1_000);
+        let strategy = || WatermarkStrategy::bounded_out_of_orderness(patience);
+        let silent = strategy().idle_after(Duration::from_millis(300));
+        let closed = env.source("closed", VecSource::new(closed.clone()));
+        let closed = closed.watermarks(strategy().timestamps(|reading: &Reading| reading.1));
+        let quiet = read(env, "quiet", quiet.clone(), silent.clone());
+        count(read(env, "gauges", gauges.clone(), silent).union(quiet).union(closed));
+    };
+    PreparedJob::new(build, BTreeMap::from([(OUTPUT, expected)]))
 }
 
 fn read(

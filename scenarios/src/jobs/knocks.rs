@@ -18,7 +18,7 @@ use floodmark::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Input, PreparedJob, ScenarioJob, mix, no_law};
+use super::{Input, PreparedJob, ScenarioJob, mix};
 
 /// The job, with numbers from 0.
 pub const JOB: ScenarioJob = ScenarioJob { name: "knocks", prepare };
@@ -135,13 +135,7 @@ fn options(seed: u64) -> AsyncOptions<Question, Question> {
 fn prepare(input: &Input) -> PreparedJob {
     let expected = expected(input.seed, &input.indices());
     let input = input.clone();
-    PreparedJob {
-        objects: Vec::new(),
-        expected: BTreeMap::from([(OUTPUT, expected)]),
-        build: Box::new(move |env| build(env, &input)),
-        law: no_law,
-        outside: None,
-    }
+    PreparedJob::new(move |env| build(env, &input), BTreeMap::from([(OUTPUT, expected)]))
 }
 
 fn key_of(seed: u64, number: u64) -> u64 {

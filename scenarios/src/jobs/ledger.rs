@@ -157,11 +157,9 @@ fn prepared(input: &Input, timeout: Duration) -> PreparedJob {
             .sink("ledger", LedgerSink { log: log.clone() });
     };
     PreparedJob {
-        objects: Vec::new(),
-        build: Box::new(build),
-        expected: BTreeMap::from([(OUTPUT, expected)]),
         law: numbers_ascend,
         outside: Some(Arc::new(outside)),
+        ..PreparedJob::new(build, BTreeMap::from([(OUTPUT, expected)]))
     }
 }
 

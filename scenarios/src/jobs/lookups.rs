@@ -18,7 +18,7 @@ use floodmark::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Input, Lines, PreparedJob, ScenarioJob, mix, no_law};
+use super::{Input, Lines, PreparedJob, ScenarioJob, mix};
 
 /// Answers in the order of the questions, in the subtask that reads the orders.
 pub const ORDERED: ScenarioJob = ScenarioJob { name: "ordered_lookups", prepare: prepare_ordered };
@@ -250,13 +250,7 @@ fn prepare_unordered(input: &Input) -> PreparedJob {
 
 fn prepare(input: &Input, build: fn(&Environment, &Input), expected: Lines) -> PreparedJob {
     let input = input.clone();
-    PreparedJob {
-        objects: Vec::new(),
-        expected,
-        build: Box::new(move |env| build(env, &input)),
-        law: no_law,
-        outside: None,
-    }
+    PreparedJob::new(move |env| build(env, &input), expected)
 }
 
 /// The naive model of the windows: a map, and no order is late.

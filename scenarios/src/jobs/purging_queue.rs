@@ -19,7 +19,7 @@ use floodmark_sim::{CallError, World};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Input, PreparedJob, ScenarioJob, mix, no_law,
+    Input, PreparedJob, ScenarioJob, mix,
     outside::{OutsideSystem, Wire},
 };
 
@@ -190,11 +190,6 @@ fn prepare(input: &Input) -> PreparedJob {
             .rebalance()
             .sink("messages", FileSink::new(OUTPUT, |message: &String| message.clone()));
     };
-    PreparedJob {
-        objects: Vec::new(),
-        build: Box::new(build),
-        expected: BTreeMap::from([(OUTPUT, expected)]),
-        law: no_law,
-        outside: Some(Arc::new(outside)),
-    }
+    let expected = BTreeMap::from([(OUTPUT, expected)]);
+    PreparedJob { outside: Some(Arc::new(outside)), ..PreparedJob::new(build, expected) }
 }

@@ -11,7 +11,7 @@ use floodmark::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Input, PreparedJob, ScenarioJob, mix, no_law};
+use super::{Input, PreparedJob, ScenarioJob, mix};
 
 /// The job, with visits that the seed makes up.
 pub const JOB: ScenarioJob = ScenarioJob { name: "reminders", prepare };
@@ -88,13 +88,7 @@ fn visit(seed: u64, index: u64) -> (u64, u64) {
 fn prepare(input: &Input) -> PreparedJob {
     let expected = expected(input.seed, &input.indices());
     let input = input.clone();
-    PreparedJob {
-        objects: Vec::new(),
-        expected: BTreeMap::from([(OUTPUT, expected)]),
-        build: Box::new(move |env| build(env, &input)),
-        law: no_law,
-        outside: None,
-    }
+    PreparedJob::new(move |env| build(env, &input), BTreeMap::from([(OUTPUT, expected)]))
 }
 
 fn build(env: &Environment, input: &Input) {

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use floodmark::{Environment, FileSink};
 
-use super::{Input, PreparedJob, ScenarioJob, mix, no_law};
+use super::{Input, PreparedJob, ScenarioJob, mix};
 
 /// The job, with numbers that the seed makes up.
 pub const JOB: ScenarioJob = ScenarioJob { name: "shared_directory", prepare };
@@ -33,11 +33,5 @@ fn prepare(input: &Input) -> PreparedJob {
                 .sink(name, FileSink::new(OUTPUT, move |number: &u64| line(stream, *number)));
         }
     };
-    PreparedJob {
-        objects: Vec::new(),
-        build: Box::new(build),
-        expected: BTreeMap::from([(OUTPUT, expected)]),
-        law: no_law,
-        outside: None,
-    }
+    PreparedJob::new(build, BTreeMap::from([(OUTPUT, expected)]))
 }

@@ -94,13 +94,9 @@ fn transfer(seed: u64, index: u64) -> (u64, u64, i64, i64) {
 fn prepare(input: &Input) -> PreparedJob {
     let expected = expected(input.seed, &input.indices());
     let input = input.clone();
-    PreparedJob {
-        objects: Vec::new(),
-        expected: BTreeMap::from([(OUTPUT, expected)]),
-        build: Box::new(move |env| build(env, &input)),
-        law: money_is_conserved,
-        outside: None,
-    }
+    let build = move |env: &Environment| build(env, &input);
+    let expected = BTreeMap::from([(OUTPUT, expected)]);
+    PreparedJob { law: money_is_conserved, ..PreparedJob::new(build, expected) }
 }
 
 fn build(env: &Environment, input: &Input) {

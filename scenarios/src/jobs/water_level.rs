@@ -18,7 +18,7 @@ use floodmark::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Input, PreparedJob, ScenarioJob, mix, no_law};
+use super::{Input, PreparedJob, ScenarioJob, mix};
 
 /// The job, with readings that the seed makes up.
 pub const JOB: ScenarioJob =
@@ -145,13 +145,8 @@ where
 {
     let expected = expected(input.seed, &input.indices());
     let input = input.clone();
-    PreparedJob {
-        objects: Vec::new(),
-        expected: BTreeMap::from([(OUTPUT, expected)]),
-        build: Box::new(move |env| build(env, &input, alarm.clone())),
-        law: no_law,
-        outside: None,
-    }
+    let build = move |env: &Environment| build(env, &input, alarm.clone());
+    PreparedJob::new(build, BTreeMap::from([(OUTPUT, expected)]))
 }
 
 fn build<P>(env: &Environment, input: &Input, alarm: P)

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use floodmark::{Environment, FileSink, Stream, Tumbling, WatermarkStrategy, Window};
 
-use super::{Input, PreparedJob, ScenarioJob, mix, no_law};
+use super::{Input, PreparedJob, ScenarioJob, mix};
 
 /// The job, with lines that the seed makes up.
 pub const JOB: ScenarioJob = ScenarioJob { name: "word_count", prepare };
@@ -37,13 +37,7 @@ fn line(seed: u64, index: u64) -> TimedLine {
 fn prepare(input: &Input) -> PreparedJob {
     let expected = expected(input.seed, &input.indices());
     let input = input.clone();
-    PreparedJob {
-        objects: Vec::new(),
-        expected: BTreeMap::from([(OUTPUT, expected)]),
-        build: Box::new(move |env| build(env, &input)),
-        law: no_law,
-        outside: None,
-    }
+    PreparedJob::new(move |env| build(env, &input), BTreeMap::from([(OUTPUT, expected)]))
 }
 
 fn build(env: &Environment, input: &Input) {
