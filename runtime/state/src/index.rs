@@ -4,6 +4,8 @@
 //! line of the index and one entry, as a rule; only entries whose halves are equal are compared. The
 //! index grows without looking at entries.
 
+use floodmark_prefetch::prefetch;
+
 /// Entry numbers by hash. Entries themselves lie elsewhere.
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
@@ -70,6 +72,23 @@ impl Index {
             }
             position += 1;
         }
+    }
+
+    /// Asks for the memory in which the search for a fragment begins.
+    #[inline]
+    pub(crate) fn prefetch(&self, fragment: Fragment) {
+        prefetch(&self.slots[self.home(fragment)]);
+    }
+
+    /// Returns the entry at which the search for a fragment looks first, if there is one.
+    #[inline]
+    pub(crate) fn first(&self, fragment: Fragment) -> Option<u32> {
+        content(self.slots[self.home(fragment)]).map(|(_, entry)| entry)
+    }
+
+    /// Returns the number of bytes in which searches look.
+    pub(crate) fn size_bytes(&self) -> usize {
+        size_of_val(self.slots.as_slice())
     }
 
     /// Adds an entry, which must not be there.

@@ -95,6 +95,12 @@ impl<T: Clone> Pages<T> {
         self.len
     }
 
+    /// Returns the number of bytes of all values.
+    #[inline]
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.len * size_of::<T>()
+    }
+
     /// Returns the value with this number.
     ///
     /// # Panics

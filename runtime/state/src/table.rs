@@ -3,9 +3,9 @@
 use std::{any::type_name, iter::zip, slice};
 
 use floodmark_model::{KeyGroup, KeyPlace};
+use floodmark_prefetch::prefetch;
 use floodmark_wire::{KeyGroupBytes, Section, codec, key_hash};
 use serde::Serialize;
-use smallvec::SmallVec;
 
 use crate::{
     Data, Declaration, FrozenSection, Key, KeySpace, StateError,
@@ -30,6 +30,10 @@ pub struct Table<K, V> {
     entries: Pages<(K, V)>,
 }
 
+/// Size of a table from which on lookups are prepared, in bytes. Smaller ones stay in the memory that belongs
+/// to one core, which is 1 MiB or more and also has all else that a record passes.
+const EXPECT_FROM_BYTES: usize = 384 << 10;
+
 /// What a table has for a key.
 #[derive(Debug)]
 pub enum Entry<'a, K, V> {
@@ -51,7 +55,7 @@ impl<'a, K: Key, V: Data> Vacancy<'a, K, V> {
     pub fn insert(self, key: K, value: V) -> &'a mut V {
         let Self { table, place } = self;
         let number = table.push(place, key, value);
-        &mut table.entries.get_mut(number).1
+        table.at_mut(number).1
     }
 }
 
@@ -129,17 +133,23 @@ impl<K: Key, V: Data> Table<K, V> {
     }
 
     fn find(&self, place: KeyPlace, key: &K) -> Option<usize> {
-        let is_it = |number| self.entries.get(number as usize).0 == *key;
-        self.index.find(Fragment::of(place.hash), is_it).map(|number| number as usize)
+        self.number(place, key).map(|number| number as usize)
     }
 
-    /// Adds an entry, whose key is not in the table.
-    fn push(&mut self, place: KeyPlace, key: K, value: V) -> usize {
+    /// Adds an entry, whose key is not in the table, and returns its number.
+    fn push(&mut self, place: KeyPlace, key: K, value: V) -> u32 {
+        let number = self.append(place, key, value);
+        self.index.insert(Fragment::of(place.hash), number);
+        number
+    }
+
+    /// Adds an entry, whose key must not be in the table, and returns its number. It is found by its number
+    /// only, not by its key: for those who know in which table they have which number, and never remove
+    /// any by itself.
+    pub fn append(&mut self, place: KeyPlace, key: K, value: V) -> u32 {
         debug_assert!(self.keys.range().contains(place.group), "a key is kept by its owner");
         let number = self.entries.push((key, value));
-        let entry = u32::try_from(number).expect("a table holds fewer than 2³² entries");
-        self.index.insert(Fragment::of(place.hash), entry);
-        number
+        u32::try_from(number).expect("a table holds fewer than 2³² entries")
     }
 
     /// Returns the place of a key.
@@ -156,7 +166,7 @@ impl<K: Key, V: Data> Table<K, V> {
     pub fn insert(&mut self, place: KeyPlace, key: K, value: V) {
         match self.find(place, &key) {
             Some(number) => self.entries.get_mut(number).1 = value,
-            None => drop(self.push(place, key, value)),
+            None => _ = self.push(place, key, value),
         }
     }
 
@@ -172,6 +182,60 @@ impl<K: Key, V: Data> Table<K, V> {
             Some(number) => Entry::Occupied(&mut self.entries.get_mut(number).1),
             None => Entry::Vacant(Vacancy { table: self, place }),
         }
+    }
+
+    /// Returns the number of the entry of `key`, if there is one. Entries keep their numbers until one is
+    /// removed.
+    #[inline]
+    pub fn number(&self, place: KeyPlace, key: &K) -> Option<u32> {
+        let is_it = |number: u32| self.entries.get(number as usize).0 == *key;
+        self.index.find(Fragment::of(place.hash), is_it)
+    }
+
+    /// Returns the number of the entry of `key`, and adds one with the value that `make` returns if there is
+    /// none.
+    #[inline]
+    pub fn number_of(&mut self, place: KeyPlace, key: &K, make: impl FnOnce() -> V) -> u32 {
+        self.number(place, key).unwrap_or_else(|| self.push(place, key.clone(), make()))
+    }
+
+    /// Returns the key of the entry with this number, and its value for change.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[inline]
+    pub fn at_mut(&mut self, number: u32) -> (&K, &mut V) {
+        let (key, value) = self.entries.get_mut(number as usize);
+        (key, value)
+    }
+
+    /// Returns the key of the entry with this number.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn key_at(&self, number: u32) -> &K {
+        &self.entries.get(number as usize).0
+    }
+
+    /// Asks for the memory of keys with these parts of their hashes, which will be looked up soon. Does
+    /// nothing if all of the table is close to the processor anyway.
+    #[inline]
+    pub fn expect(&self, parts: impl Iterator<Item = Fragment> + Clone) {
+        if self.index.size_bytes() + self.entries.size_bytes() < EXPECT_FROM_BYTES {
+            return;
+        }
+        parts.clone().for_each(|part| self.index.prefetch(part));
+        for number in parts.filter_map(|part| self.index.first(part)) {
+            prefetch(self.entries.get(number as usize));
+        }
+    }
+
+    /// Asks for the memory of the entries with these numbers, which will be looked at soon.
+    #[inline]
+    pub fn expect_at(&self, numbers: &[u32]) {
+        numbers.iter().for_each(|number| prefetch(self.entries.get(*number as usize)));
     }
 
     /// Removes and returns the value of `key`.
@@ -191,22 +255,6 @@ impl<K: Key, V: Data> Table<K, V> {
         self.entries.swap_remove(number)
     }
 
-    /// Hands the values of all keys whose hashes have this part to `visit` for change, in their order. For
-    /// those who remember keys by their hashes: mostly there is one such key.
-    #[inline]
-    pub fn for_each_at(&mut self, part: Fragment, mut visit: impl FnMut(&K, &mut V)) {
-        let mut numbers = SmallVec::<[u32; 2]>::new();
-        self.index.find(part, |number| {
-            numbers.push(number);
-            false
-        });
-        numbers.sort_unstable();
-        for number in numbers {
-            let (key, value) = self.entries.get_mut(number as usize);
-            visit(key, value);
-        }
-    }
-
     /// Removes the values that `is_kept` does not accept.
     pub fn retain(&mut self, mut is_kept: impl FnMut(&V) -> bool) {
         // A removal moves the last entry; from the last to the first, that one has been visited.
@@ -219,11 +267,11 @@ impl<K: Key, V: Data> Table<K, V> {
         }
     }
 
-    /// Hands every value to `visit` for change, with the part of its key's hash.
-    pub fn for_each_mut(&mut self, mut visit: impl FnMut(Fragment, &mut V)) {
+    /// Hands every value to `visit` for change, with the number of its entry.
+    pub fn for_each_mut(&mut self, mut visit: impl FnMut(u32, &mut V)) {
         for number in 0..self.entries.len() {
-            let (key, value) = self.entries.get_mut(number);
-            visit(Fragment::of(key_hash(key)), value);
+            let entry = u32::try_from(number).expect("it is in the index");
+            visit(entry, &mut self.entries.get_mut(number).1);
         }
     }
 
@@ -376,23 +424,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_by_hash_is_found_among_others() {
+    fn an_entry_is_found_by_its_number_until_one_is_removed() {
         let mut table = Table::new(LAYOUT.range_of(0));
-        (0..400_000_u64).for_each(|key| insert(&mut table, key, key));
-        let mut keys: Vec<_> =
-            (0..400_000_u64).map(|key| (Fragment::of(key_hash(&key)), key)).collect();
-        keys.sort_unstable();
-        let mut pairs = keys.windows(2).filter(|pair| pair[0].0 == pair[1].0);
-        let pair = pairs.next().expect("some of so many share a part of their hashes");
-        let ((part, first), (_, second)) = (pair[0], pair[1]);
-        let mut seen = Vec::new();
-        table.for_each_at(part, |key, value| {
-            seen.push(*key);
-            *value += 1;
-        });
-        assert_eq!(seen, [first.min(second), first.max(second)]);
-        assert_eq!(table.get(place(&first), &first), Some(&(first + 1)));
-        assert_eq!(table.get(place(&second), &second), Some(&(second + 1)));
+        (0..100_u64).for_each(|key| insert(&mut table, key, key));
+        let number = table.number(place(&7_u64), &7).expect("it is there");
+        insert(&mut table, 100, 100);
+        *table.at_mut(number).1 = 70;
+        assert_eq!((table.key_at(number), table.get(place(&7_u64), &7)), (&7, Some(&70)));
+        assert_eq!(table.number_of(place(&7_u64), &7, || unreachable!("it is there")), number);
+        let last = table.number_of(place(&101_u64), &101, || 1);
+        assert_eq!(table.at_mut(last), (&101, &mut 1));
+        table.remove(place(&0_u64), &0);
+        assert_eq!(table.number(place(&101_u64), &101), Some(0));
     }
 
     #[test]

@@ -114,18 +114,31 @@ impl<K: Key, A: Data> Windows<K, A> {
         }
     }
 
-    /// Returns the accumulators of the window that begins at `start`, if it is open.
-    pub fn find_open(&self, start: Timestamp) -> Option<&Table<K, A>> {
-        let position = self.open.binary_search_by_key(&start, |(start, _)| *start).ok()?;
-        Some(&self.open[position].1)
-    }
-
     /// Returns the start of the window at a position, if there are so many.
     pub fn start(&self, position: usize) -> Option<Timestamp> {
         self.open.get(position).map(|(start, _)| *start)
     }
 
+    /// Returns the number of open windows.
+    pub fn open_count(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Returns the position of the window that begins at `start`, if it is open.
+    pub fn position_of(&self, start: Timestamp) -> Option<usize> {
+        self.open.binary_search_by_key(&start, |(start, _)| *start).ok()
+    }
+
     /// Returns the accumulators of the window at a position.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn table(&self, position: usize) -> &Table<K, A> {
+        &self.open[position].1
+    }
+
+    /// Returns the accumulators of the window at a position, for change.
     ///
     /// # Panics
     ///

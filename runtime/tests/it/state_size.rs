@@ -9,8 +9,8 @@ use std::{
 };
 
 use floodmark::{
-    BoxError, CheckpointConfig, Context, Environment, Generator, KeyedProcess, ListState,
-    ValueState,
+    BoxError, CheckpointConfig, Context, Environment, Generator, KeyedProcess, ListState, Session,
+    ValueState, WatermarkStrategy,
 };
 
 use crate::machine::{Folder, run};
@@ -41,8 +41,9 @@ impl KeyedProcess for Keep {
 
 const NUMBER_COUNT: u64 = 20_000;
 
-fn environment(folder: &Folder) -> Environment {
-    let checkpoints = CheckpointConfig::every(Duration::from_millis(20)).state_size_max(4_000);
+fn environment(folder: &Folder, state_size_max: u64) -> Environment {
+    let checkpoints = CheckpointConfig::every(Duration::from_millis(20));
+    let checkpoints = checkpoints.state_size_max(state_size_max);
     folder.environment().checkpoints(checkpoints)
 }
 
@@ -64,7 +65,7 @@ fn connect(env: &Environment, keeps: bool) -> Arc<AtomicU64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_whose_state_grows_and_grows_ends_in_an_error_that_names_it() {
     let folder = Folder::new();
-    let env = environment(&folder);
+    let env = environment(&folder, 4_000);
     let seen = connect(&env, true);
     let text = run(&env).await.unwrap_err().to_string();
     assert!(text.contains("and may take 4000; keeper/kept takes"), "{text}");
@@ -75,8 +76,31 @@ async fn a_job_whose_state_grows_and_grows_ends_in_an_error_that_names_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_that_is_kept_changes_nothing() {
     let folder = Folder::new();
-    let env = environment(&folder);
+    let env = environment(&folder, 4_000);
     let seen = connect(&env, false);
     run(&env).await.unwrap();
     assert_eq!(seen.load(Ordering::Relaxed), NUMBER_COUNT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_whose_sessions_are_over_are_forgotten() {
+    let folder = Folder::new();
+    // All keys would take four times as much.
+    let env = environment(&folder, 100_000);
+    let sessions = Arc::new(AtomicU64::new(0));
+    let count = sessions.clone();
+    // Twenty records per millisecond of event time, each of another key.
+    let time = |number: &u64| i64::try_from(number / 20).expect("there are few");
+    env.source("numbers", Generator::new(NUMBER_COUNT, |index| index).rate(20_000))
+        .watermarks(WatermarkStrategy::ascending().emit_every(1).timestamps(time))
+        .key_by(|number| *number)
+        .window(Session::event_time(Duration::from_millis(5)))
+        .count()
+        .uid("sessions")
+        .for_each("count", move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        });
+    run(&env).await.unwrap();
+    assert_eq!(sessions.load(Ordering::Relaxed), NUMBER_COUNT);
 }

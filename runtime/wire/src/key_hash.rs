@@ -63,6 +63,7 @@ impl Hasher {
         self.0 = fold(self.0 ^ number, STEP);
     }
 
+    #[inline]
     fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         let (chunks, rest) = bytes.as_chunks::<8>();
@@ -75,6 +76,7 @@ impl Hasher {
 
 /// Returns the number of up to eight bytes, the lowest first. Without a copy of a length that is only
 /// known then, which would be a call.
+#[inline]
 fn padded(bytes: &[u8]) -> u64 {
     let len = bytes.len();
     if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
@@ -160,10 +162,12 @@ impl Serializer for &mut Hasher {
         self.serialize_u32(u32::from(value))
     }
 
+    #[inline]
     fn serialize_str(self, value: &str) -> Done {
         self.serialize_bytes(value.as_bytes())
     }
 
+    #[inline]
     fn serialize_bytes(self, value: &[u8]) -> Done {
         self.bytes(value);
         Ok(())

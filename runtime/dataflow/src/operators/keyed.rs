@@ -2,12 +2,22 @@
 
 use std::marker::PhantomData;
 
-use floodmark_model::{Attempt, KeyGroup, KeyGroupLayout, KeyPlace, RuntimeEvent, SubtaskId};
+use floodmark_model::{
+    Attempt, KeyGroup, KeyGroupLayout, KeyPlace, Record, RuntimeEvent, SubtaskId,
+};
 use floodmark_platform::Machine;
-use floodmark_state::Key;
+use floodmark_state::{Fragment, Key};
 use floodmark_wire::key_hash;
 
 use crate::chain::OpenContext;
+
+/// Records whose keys are found together.
+pub(crate) const NEXT_COUNT: usize = 32;
+
+/// Returns the parts of the hashes of keys by which tables find them.
+pub(crate) fn parts<K>(keys: &[(K, KeyPlace)]) -> impl Iterator<Item = Fragment> + Clone + '_ {
+    keys.iter().map(|(_, place)| Fragment::of(place.hash))
+}
 
 /// Finds the key of a record and the place of the key, as the exchange before it did.
 pub struct KeyOf<T, K, F> {
@@ -15,6 +25,8 @@ pub struct KeyOf<T, K, F> {
     key_of: F,
     /// Present while somebody watches.
     watch: Option<Watch>,
+    /// An empty list, kept for its room.
+    spare: Vec<(K, KeyPlace)>,
     types: PhantomData<fn(T) -> K>,
 }
 
@@ -31,7 +43,7 @@ struct Watch {
 impl<T, K: Key, F: Fn(&T) -> K> KeyOf<T, K, F> {
     /// Finds keys with `key_of`.
     pub fn new(layout: KeyGroupLayout, key_of: F) -> Self {
-        Self { layout, key_of, watch: None, types: PhantomData }
+        Self { layout, key_of, watch: None, spare: Vec::new(), types: PhantomData }
     }
 
     /// Prepares for the records of the operator `uid`.
@@ -43,6 +55,23 @@ impl<T, K: Key, F: Fn(&T) -> K> KeyOf<T, K, F> {
             operator: uid.to_owned(),
             met: vec![false; usize::from(self.layout.group_count)],
         });
+    }
+
+    /// Finds the keys of the records that come next, in their order. Finding some before their state is
+    /// looked up lets that be fetched for all of them at once.
+    #[inline]
+    pub(crate) fn find_next(&mut self, records: &[Record<T>]) -> Vec<(K, KeyPlace)> {
+        let mut next = std::mem::take(&mut self.spare);
+        let records = &records[..records.len().min(NEXT_COUNT)];
+        next.extend(records.iter().map(|record| self.find(&record.value)));
+        next
+    }
+
+    /// Takes a list back that is not needed any more.
+    #[inline]
+    pub(crate) fn recycle(&mut self, next: Vec<(K, KeyPlace)>) {
+        debug_assert!(next.is_empty(), "the keys of records go with them");
+        self.spare = next;
     }
 
     /// Returns the key of `value` and its place.

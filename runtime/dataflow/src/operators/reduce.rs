@@ -1,12 +1,14 @@
 //! Rolling reduce: one result per record, the running value of its key.
 
+use std::iter::zip;
+
 use floodmark_model::{Batch, Record};
 use floodmark_state::{Data, Entry, Key, Snapshot, Table};
 
 use crate::{
     Error,
     chain::{Emitter, OpenContext, Operator},
-    operators::KeyOf,
+    operators::{KeyOf, keyed::parts},
 };
 
 /// Combines each record with what its key had so far, and emits the result.
@@ -47,20 +49,26 @@ where
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<T>) -> Result<(), Error> {
         let values = self.values.as_mut().expect("an operator is opened before it is used");
         let mut results = Batch::with_capacity(batch.len());
-        for Record { timestamp, value } in batch {
-            let (key, place) = self.key_of.find(&value);
-            let value = match values.entry(place, &key) {
-                Entry::Occupied(running) => {
-                    let result = (self.reduce)(running.clone(), value);
-                    running.clone_from(&result);
-                    result
-                }
-                Entry::Vacant(vacancy) => {
-                    vacancy.insert(key, value.clone());
-                    value
-                }
-            };
-            results.push(Record { timestamp, value });
+        let mut records = batch.into_iter();
+        while !records.as_slice().is_empty() {
+            let mut keys = self.key_of.find_next(records.as_slice());
+            values.expect(parts(&keys));
+            for ((key, place), Record { timestamp, value }) in zip(keys.drain(..), records.by_ref())
+            {
+                let value = match values.entry(place, &key) {
+                    Entry::Occupied(running) => {
+                        let result = (self.reduce)(running.clone(), value);
+                        running.clone_from(&result);
+                        result
+                    }
+                    Entry::Vacant(vacancy) => {
+                        vacancy.insert(key, value.clone());
+                        value
+                    }
+                };
+                results.push(Record { timestamp, value });
+            }
+            self.key_of.recycle(keys);
         }
         out.emit_batch(results);
         Ok(())

@@ -9,26 +9,29 @@
 //!
 //! # Invariants
 //!
-//! - A key with sessions is noted where its `hint` says, and no session of it ends before that.
-//! - Other notes of a key may be out of date. Whoever finds one looks at the hint, and passes on.
+//! - A key with sessions is noted in the list of the end that it says, and no session of it ends before.
+//! - Other notes of a key may be out of date. Whoever finds one looks at what the key says, and passes on.
 //! - Sessions fire in the order of their ends, and of the hashes of their keys where those are equal:
 //!   that does not depend on notes, which no snapshot holds.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    marker::PhantomData,
-    time::Duration,
-};
+mod notes;
 
-use floodmark_model::{Batch, Record, TimeDomain, Timestamp};
-use floodmark_state::{Data, Entry, Fragment, Key, Snapshot, Table};
+use std::{iter::zip, marker::PhantomData, time::Duration};
+
+use floodmark_model::{Batch, KeyPlace, Record, TimeDomain, Timestamp};
+use floodmark_state::{Data, Key, Snapshot, Table};
+use floodmark_wire::key_hash;
 use serde::{Deserialize, Serialize};
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
+use self::notes::{List, Notes, first_after};
 use crate::{
     Error, OutputTag,
     chain::{Emitter, OpenContext, Operator},
-    operators::{Accumulate, KeyOf, Window, record_counts::RecordCounts, timer_watch::TimerWatch},
+    operators::{
+        Accumulate, KeyOf, Window, keyed::parts, record_counts::RecordCounts,
+        timer_watch::TimerWatch,
+    },
 };
 
 /// Groups records by key and session.
@@ -49,7 +52,7 @@ struct Opened<K, A> {
     idle_count: usize,
     notes: Notes,
     /// What fires next, kept for its room.
-    due: Vec<Due<K, A>>,
+    due: Vec<Due>,
     watch: TimerWatch,
     counts: RecordCounts,
 }
@@ -57,9 +60,9 @@ struct Opened<K, A> {
 /// The open sessions of a key, by start. They do not touch, so the first ends first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Sessions<A> {
-    /// Where the key is noted.
-    #[serde(skip)]
-    hint: Hint,
+    /// The end for which the key is noted, or [`NOWHERE`].
+    #[serde(skip, default = "nowhere")]
+    noted: Timestamp,
     open: SmallVec<[Session<A>; 2]>,
 }
 
@@ -69,156 +72,45 @@ struct Session<A> {
     accumulator: A,
 }
 
-/// A session that fires.
-struct Due<K, A> {
-    key: K,
-    part: Fragment,
-    session: Session<A>,
+/// Where a key is noted that has no session. No session ends at the beginning of time.
+const NOWHERE: Timestamp = Timestamp::MIN;
+
+fn nowhere() -> Timestamp {
+    NOWHERE
 }
 
-/// Which keys to look at when, by the end of their first session: in the bucket of that time as long
-/// as event time has not come to the bucket, and then at exactly that time.
-struct Notes {
-    /// Length of a bucket in milliseconds.
-    bucket_ms: i64,
-    /// The bucket that event time has come to; its notes, and those of buckets before it, are exact.
-    entered: i64,
-    exact: BTreeMap<Timestamp, Vec<Fragment>>,
-    /// The buckets behind that one, in turn.
-    near: VecDeque<Vec<Fragment>>,
-    /// What was noted in buckets that were too far ahead.
-    far: BTreeMap<i64, Vec<Fragment>>,
-    /// Emptied lists, kept for their room.
-    spare: Vec<Vec<Fragment>>,
+/// A key whose first session fires.
+#[derive(Clone, Copy)]
+struct Due {
+    /// The end of the session, and the hash of the key: in one number, which is compared in one step.
+    order: u128,
+    /// Of the key's entry in the table.
+    number: u32,
 }
-
-/// Where a key is noted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Hint {
-    /// In no list.
-    #[default]
-    None,
-    /// At the time at which its first session ends.
-    Exact(Timestamp),
-    /// In the bucket of that time.
-    Bucket(i64),
-}
-
-/// Buckets per gap. With more, fewer keys are looked at before they are due and fewer lie in one, which
-/// must be sorted; but there are more lists.
-const BUCKETS_PER_GAP: u32 = 128;
-
-/// Buckets that lie in turn: those of four gaps.
-const NEAR_COUNT_MAX: usize = 512;
 
 /// Keys without a session that stay in the table: so many, and so many times as many as have one.
 const IDLE_COUNT_MAX: usize = 16;
 const IDLE_RATIO_MAX: usize = 3;
 
-/// Emptied lists that are kept.
-const SPARE_COUNT_MAX: usize = 64;
-
-impl Notes {
-    fn new(gap: Duration, watermark: Timestamp) -> Self {
-        let gap_ms = i64::try_from(gap.as_millis()).expect("a gap is shorter than an age");
-        let bucket_ms = (gap_ms / i64::from(BUCKETS_PER_GAP)).max(1);
-        let (exact, near, far) = (BTreeMap::new(), VecDeque::new(), BTreeMap::new());
-        let mut this = Self { bucket_ms, entered: i64::MIN, exact, near, far, spare: Vec::new() };
-        this.entered = this.bucket_of(first_after(watermark));
-        this
+impl Due {
+    fn new<K: Key>(end: Timestamp, key: &K, number: u32) -> Self {
+        // From the beginning of time on, without a sign.
+        let end = u128::from(end.0.abs_diff(i64::MIN));
+        Self { order: end << u64::BITS | u128::from(key_hash(key)), number }
     }
-
-    fn bucket_of(&self, end: Timestamp) -> i64 {
-        end.0.div_euclid(self.bucket_ms)
-    }
-
-    /// Returns where to note a key whose first session ends at `end`.
-    fn hint_of(&self, end: Timestamp) -> Hint {
-        let bucket = self.bucket_of(end);
-        if bucket <= self.entered { Hint::Exact(end) } else { Hint::Bucket(bucket) }
-    }
-
-    fn add(&mut self, hint: Hint, part: Fragment) {
-        let Self { exact, near, far, spare, .. } = self;
-        let fresh = || spare.pop().unwrap_or_default();
-        match hint {
-            Hint::None => {}
-            Hint::Exact(end) => exact.entry(end).or_insert_with(fresh).push(part),
-            Hint::Bucket(bucket) => {
-                match usize::try_from(bucket.saturating_sub(self.entered) - 1) {
-                    Ok(place) if place < NEAR_COUNT_MAX => {
-                        if near.len() <= place {
-                            near.resize_with(place + 1, fresh);
-                        }
-                        near[place].push(part);
-                    }
-                    _ => far.entry(bucket).or_insert_with(fresh).push(part),
-                }
-            }
-        }
-    }
-
-    /// Returns the first bucket behind the one that was entered in which something is noted.
-    fn first_bucket(&self) -> Option<i64> {
-        let place = self.near.iter().position(|parts| !parts.is_empty());
-        let place = place.map(|place| i64::try_from(place).expect("there are few"));
-        let near = place.map(|place| self.entered + 1 + place);
-        let far = self.far.first_key_value().map(|(bucket, _)| *bucket);
-        near.into_iter().chain(far).min()
-    }
-
-    /// Enters a bucket before which nothing is noted, and returns what is noted in it.
-    fn enter(&mut self, bucket: i64) -> Vec<Fragment> {
-        let passed = usize::try_from(bucket.saturating_sub(self.entered)).unwrap_or(usize::MAX);
-        self.entered = bucket;
-        let mut parts = Vec::new();
-        for empty in self.near.drain(..passed.min(self.near.len())) {
-            let empty = std::mem::replace(&mut parts, empty);
-            if self.spare.len() < SPARE_COUNT_MAX {
-                self.spare.push(empty);
-            }
-        }
-        if let Some(mut others) = self.far.remove(&bucket) {
-            parts.append(&mut others);
-        }
-        parts
-    }
-
-    /// Removes and returns the first list whose time has come when windows fire that end at `until` or
-    /// earlier. Enters its bucket.
-    fn take(&mut self, until: Timestamp) -> Option<(Hint, Vec<Fragment>)> {
-        // Whatever is exact lies in buckets that were entered, so before those that were not.
-        if let Some(first) = self.exact.first_entry().filter(|first| *first.key() <= until) {
-            let (end, parts) = first.remove_entry();
-            return Some((Hint::Exact(end), parts));
-        }
-        let last = self.bucket_of(until);
-        if let Some(bucket) = self.first_bucket().filter(|bucket| *bucket <= last) {
-            return Some((Hint::Bucket(bucket), self.enter(bucket)));
-        }
-        if self.entered < last {
-            let parts = self.enter(last);
-            self.recycle(parts);
-        }
-        None
-    }
-
-    fn recycle(&mut self, mut list: Vec<Fragment>) {
-        if self.spare.len() < SPARE_COUNT_MAX {
-            list.clear();
-            self.spare.push(list);
-        }
-    }
-}
-
-/// Returns the end of the windows that fire at a watermark, of those the latest.
-fn first_after(watermark: Timestamp) -> Timestamp {
-    watermark + Duration::from_millis(1)
 }
 
 impl<A> Sessions<A> {
     fn first_end(&self) -> Option<Timestamp> {
         self.open.first().map(|session| session.window.end)
+    }
+
+    /// Notes the key of the entry with this number for the end of its first session.
+    fn note(&mut self, number: u32, notes: &mut Notes) {
+        self.noted = self.first_end().unwrap_or(NOWHERE);
+        if self.noted != NOWHERE {
+            notes.add(self.noted, number);
+        }
     }
 }
 
@@ -288,26 +180,24 @@ where
         let Self { accumulate, opened, .. } = self;
         let opened = opened.as_mut().expect("an operator is opened before it is used");
         let until = first_after(watermark);
-        while let Some((hint, mut parts)) = opened.notes.take(until) {
-            // Keys that share a part are looked at together, each time it is in the list.
-            parts.sort_unstable();
-            parts.dedup();
-            parts.iter().for_each(|part| opened.take_due(hint, *part, until));
-            opened.notes.recycle(parts);
-            let Opened { due, watch, .. } = opened;
-            due.sort_unstable_by(|left, right| {
-                let place = |due: &Due<K, A::Acc>| (due.session.window.end, due.part);
-                place(left).cmp(&place(right)).then_with(|| left.key.cmp(&right.key))
-            });
-            for Due { key, session: Session { window, accumulator }, .. } in due.drain(..) {
+        let is_watched = opened.watch.is_watched();
+        while let Some((list, numbers)) = opened.notes.take(until) {
+            opened.sessions.expect_at(&numbers);
+            numbers.iter().for_each(|number| opened.find_due(list, *number, until));
+            opened.notes.recycle(numbers);
+            opened.sort_due();
+            for at in 0..opened.due.len() {
+                let (key, Session { window, accumulator }) =
+                    opened.take_first(opened.due[at].number);
                 let fires_at = window.max_timestamp();
-                if watch.is_watched() {
+                if is_watched {
                     let owner = (key.clone(), window.start);
-                    watch.on_fire(TimeDomain::Event, (fires_at, watermark), &owner);
+                    opened.watch.on_fire(TimeDomain::Event, (fires_at, watermark), &owner);
                 }
                 out.emit(fires_at, (key, window, accumulate.finish(accumulator)));
                 out.pass_on_full()?;
             }
+            opened.due.clear();
         }
         opened.forget_idle();
         Ok(())
@@ -326,40 +216,75 @@ impl<K: Key, A: Data> Opened<K, A> {
             watch: TimerWatch::new(uid, cx),
             counts: RecordCounts::restore(uid, "counts", cx)?,
         };
-        let Self { sessions, idle_count, notes, .. } = &mut this;
-        sessions.for_each_mut(|part, sessions| match sessions.first_end() {
-            Some(end) => {
-                sessions.hint = notes.hint_of(end);
-                notes.add(sessions.hint, part);
-            }
-            None => *idle_count += 1,
-        });
+        this.note_all();
         Ok(this)
     }
 
-    /// Takes from the keys of a note what ends in its time, to `due`; and notes them again for the rest.
-    fn take_due(&mut self, hint: Hint, part: Fragment, until: Timestamp) {
-        let Self { sessions, idle_count, notes, due, .. } = self;
-        sessions.for_each_at(part, |key, sessions| {
-            if sessions.hint != hint {
-                return;
-            }
-            // What ends later comes after what others have in this list.
-            let is_due = |window: Window| match hint {
-                Hint::None => false,
-                Hint::Exact(end) => window.end == end,
-                Hint::Bucket(bucket) => {
-                    window.end <= until && notes.bucket_of(window.end) == bucket
-                }
-            };
-            while sessions.open.first().is_some_and(|first| is_due(first.window)) {
-                let session = sessions.open.remove(0);
-                due.push(Due { key: key.clone(), part, session });
-            }
-            sessions.hint = sessions.first_end().map_or(Hint::None, |end| notes.hint_of(end));
-            notes.add(sessions.hint, part);
+    /// Notes all keys that have a session, and counts the others.
+    fn note_all(&mut self) {
+        let Self { sessions, idle_count, notes, .. } = self;
+        notes.clear();
+        *idle_count = 0;
+        sessions.for_each_mut(|number, sessions| {
             *idle_count += usize::from(sessions.open.is_empty());
+            sessions.note(number, notes);
         });
+    }
+
+    /// Adds the key of a note to `due` if its first session ends in the time of the list, and else notes it
+    /// again. A key has one session at most that does: a bucket is not longer than the gap between two.
+    fn find_due(&mut self, list: List, number: u32, until: Timestamp) {
+        let Self { sessions, notes, due, .. } = self;
+        let (key, sessions) = sessions.at_mut(number);
+        if !notes.is_of(sessions.noted, list) {
+            return;
+        }
+        let end = sessions.first_end().expect("a key without a session is noted nowhere");
+        // What ends later comes after what others have in this list.
+        if end <= until && notes.is_of(end, list) {
+            // If the key is in the list twice, it was found now.
+            sessions.noted = NOWHERE;
+            due.push(Due::new(end, key, number));
+        } else {
+            sessions.note(number, notes);
+        }
+    }
+
+    fn sort_due(&mut self) {
+        let Self { sessions, due, .. } = self;
+        due.sort_unstable_by(|left, right| {
+            let key = |due: &Due| sessions.key_at(due.number);
+            left.order.cmp(&right.order).then_with(|| key(left).cmp(key(right)))
+        });
+    }
+
+    /// Takes the session that is due from its key, and notes the key for the next one.
+    fn take_first(&mut self, number: u32) -> (K, Session<A>) {
+        let (key, sessions) = self.sessions.at_mut(number);
+        let first = sessions.open.remove(0);
+        sessions.note(number, &mut self.notes);
+        self.idle_count += usize::from(sessions.open.is_empty());
+        (key.clone(), first)
+    }
+
+    /// Adds an entry for a key that has none, and returns its number.
+    fn enter(&mut self, place: KeyPlace, key: &K) -> u32 {
+        self.idle_count += 1;
+        let nothing = || Sessions { noted: NOWHERE, open: SmallVec::new() };
+        self.sessions.number_of(place, key, nothing)
+    }
+
+    /// Begins a session of the key in this entry, which has none that it touches.
+    fn begin(&mut self, number: u32, session: Session<A>) {
+        let Self { sessions, idle_count, notes, .. } = self;
+        let (_, sessions) = sessions.at_mut(number);
+        *idle_count -= usize::from(sessions.open.is_empty());
+        sessions.begin(session);
+        let end = sessions.first_end().expect("it has one now");
+        let is_noted = sessions.noted != NOWHERE;
+        if !is_noted || notes.list_of(end) < notes.list_of(sessions.noted) {
+            sessions.note(number, notes);
+        }
     }
 
     /// Removes the keys without a session, when there are many.
@@ -367,7 +292,8 @@ impl<K: Key, A: Data> Opened<K, A> {
         let live_count = self.sessions.entry_count() - self.idle_count;
         if IDLE_COUNT_MAX + IDLE_RATIO_MAX * live_count < self.idle_count {
             self.sessions.retain(|sessions| !sessions.open.is_empty());
-            self.idle_count = 0;
+            // The others have other numbers now.
+            self.note_all();
         }
     }
 
@@ -415,45 +341,38 @@ where
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         opened.counts.on_received(batch.len());
         let is_watched = opened.watch.is_watched();
-        for Record { timestamp, value } in batch {
-            let window = Window { start: timestamp, end: timestamp + self.gap };
-            let (key, place) = self.key_of.find(&value);
-            let watched = is_watched.then(|| (key.clone(), opened.windows_of(&key)));
-            let part = Fragment::of(place.hash);
-            let value = match opened.sessions.entry(place, &key) {
-                Entry::Occupied(sessions) => {
-                    match sessions.extend(window, value, &mut self.accumulate) {
-                        Ok(()) => None,
-                        Err(value) if window.max_timestamp() <= opened.watermark => Some(value),
-                        Err(value) => {
-                            let accumulator = self.accumulate.begin(value);
-                            opened.idle_count -= usize::from(sessions.open.is_empty());
-                            sessions.begin(Session { window, accumulator });
-                            let hint = opened.notes.hint_of(window.end);
-                            if sessions.hint == Hint::None || hint < sessions.hint {
-                                sessions.hint = hint;
-                                opened.notes.add(hint, part);
-                            }
-                            None
-                        }
+        let mut records = batch.into_iter();
+        while !records.as_slice().is_empty() {
+            let mut keys = self.key_of.find_next(records.as_slice());
+            opened.sessions.expect(parts(&keys));
+            for ((key, place), Record { timestamp, value }) in zip(keys.drain(..), records.by_ref())
+            {
+                let window = Window { start: timestamp, end: timestamp + self.gap };
+                let watched = is_watched.then(|| (key.clone(), opened.windows_of(&key)));
+                let number = opened.sessions.number(place, &key);
+                let value = match number {
+                    Some(number) => {
+                        let (_, sessions) = opened.sessions.at_mut(number);
+                        sessions.extend(window, value, &mut self.accumulate).err()
+                    }
+                    None => Some(value),
+                };
+                match value {
+                    None => {}
+                    Some(late) if window.max_timestamp() <= opened.watermark => {
+                        opened.counts.on_late(self.late_to, timestamp, late, out);
+                    }
+                    Some(value) => {
+                        let accumulator = self.accumulate.begin(value);
+                        let number = number.unwrap_or_else(|| opened.enter(place, &key));
+                        opened.begin(number, Session { window, accumulator });
                     }
                 }
-                Entry::Vacant(_) if window.max_timestamp() <= opened.watermark => Some(value),
-                Entry::Vacant(vacancy) => {
-                    let accumulator = self.accumulate.begin(value);
-                    let hint = opened.notes.hint_of(window.end);
-                    opened.notes.add(hint, part);
-                    let open = smallvec![Session { window, accumulator }];
-                    vacancy.insert(key, Sessions { hint, open });
-                    None
+                if let Some((key, before)) = watched {
+                    opened.tell_change(&key, &before);
                 }
-            };
-            if let Some(late) = value {
-                opened.counts.on_late(self.late_to, timestamp, late, out);
             }
-            if let Some((key, before)) = watched {
-                opened.tell_change(&key, &before);
-            }
+            self.key_of.recycle(keys);
         }
         Ok(())
     }
@@ -476,64 +395,5 @@ where
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         snapshot.add(opened.sessions.freeze(&self.uid, "sessions"));
         opened.counts.freeze(snapshot);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Returns what is taken until a time: the buckets, and the keys in each.
-    fn taken(notes: &mut Notes, until: i64) -> Vec<(Hint, Vec<u32>)> {
-        let mut taken = Vec::new();
-        while let Some((hint, parts)) = notes.take(Timestamp(until)) {
-            taken.push((hint, parts.iter().map(|part| part.0).collect()));
-        }
-        taken
-    }
-
-    fn note(notes: &mut Notes, end: i64, part: u32) -> Hint {
-        let hint = notes.hint_of(Timestamp(end));
-        notes.add(hint, Fragment(part));
-        hint
-    }
-
-    #[test]
-    fn what_is_noted_far_ahead_comes_in_its_turn_among_what_was_noted_later() {
-        // A bucket is a millisecond long.
-        let mut notes = Notes::new(Duration::from_millis(100), Timestamp(0));
-        let numbers = [10_000_u32, 600, 5, 600];
-        let buckets = numbers.map(|number| note(&mut notes, number.into(), number));
-        assert_eq!(buckets, numbers.map(|number| Hint::Bucket(number.into())));
-        assert_eq!((notes.near.len(), notes.far.len()), (4, 2));
-        assert_eq!(taken(&mut notes, 300), [(Hint::Bucket(5), vec![5])]);
-        // Now they are near: the same bucket, one before it and one behind.
-        for (end, part) in [(600, 1), (599, 2), (601, 3), (300, 4)] {
-            note(&mut notes, end, part);
-        }
-        let mut all = taken(&mut notes, 700);
-        all.iter_mut().for_each(|(_, parts)| parts.sort_unstable());
-        assert_eq!(
-            all,
-            [
-                (Hint::Exact(Timestamp(300)), vec![4]),
-                (Hint::Bucket(599), vec![2]),
-                (Hint::Bucket(600), vec![1, 600, 600]),
-                (Hint::Bucket(601), vec![3]),
-            ]
-        );
-        assert_eq!(taken(&mut notes, 20_000), [(Hint::Bucket(10_000), vec![10_000])]);
-        assert_eq!(notes.entered, 20_000);
-    }
-
-    #[test]
-    fn before_the_first_watermark_everything_is_far_ahead() {
-        let mut notes = Notes::new(Duration::from_millis(100), Timestamp::MIN);
-        [7, 3, i64::MAX].iter().for_each(|end| {
-            note(&mut notes, *end, 1);
-        });
-        let buckets = [3, 7].map(|bucket| (Hint::Bucket(bucket), vec![1]));
-        assert_eq!(taken(&mut notes, 8), buckets);
-        assert_eq!(taken(&mut notes, i64::MAX), [(Hint::Bucket(i64::MAX), vec![1])]);
     }
 }

@@ -15,6 +15,9 @@
 //! become the front, from the last to the first. So a key costs three visits per pane and one per row,
 //! however many windows overlap.
 //!
+//! A record's key is looked up once, among the keys of all panes. From then on it is a number: each pane has
+//! a list from numbers to its entries, and is visited in the order of its entries, without a search.
+//!
 //! # Sources
 //!
 //! The blocks are those of van Herk (1992) and of Gil and Werman (1993), who found the smallest of
@@ -22,15 +25,14 @@
 
 use std::{collections::VecDeque, iter::zip, marker::PhantomData, time::Duration};
 
-use floodmark_model::{Batch, Record, TimeDomain, Timestamp};
-use floodmark_state::{Data, Entry, Key, Snapshot, Table, Windows};
-use serde::{Deserialize, Serialize};
+use floodmark_model::{Batch, KeyPlace, Record, TimeDomain, Timestamp};
+use floodmark_state::{Data, Key, Snapshot, Table, Windows};
 
 use crate::{
     Error, OutputTag,
     chain::{Emitter, OpenContext, Operator},
     operators::{
-        Accumulate, KeyOf, Overlapping, Window, record_counts::RecordCounts,
+        Accumulate, KeyOf, Overlapping, Window, keyed::parts, record_counts::RecordCounts,
         timer_watch::TimerWatch,
     },
 };
@@ -65,21 +67,89 @@ struct Opened<K, A> {
     counts: RecordCounts,
 }
 
-/// The panes of one window. Follows from the panes, so it is in no snapshot.
+/// The pane of a record.
+#[derive(Clone, Copy)]
+struct Found {
+    position: usize,
+    start: Timestamp,
+    end: Timestamp,
+    /// Whether it is part of the window that was put together last.
+    is_used: bool,
+}
+
+/// The keys of all open panes, and the window that was put together last. Follows from the panes, so it is
+/// in no snapshot.
 struct Together<K, A> {
     /// The last pane of the window. Absent if something has changed: then it is put together anew.
     last: Option<i64>,
-    parts: Table<K, Parts<A>>,
-    /// For each pane of the front, beginning with the first, and for each of its keys: what is left of
-    /// the key in the front when the pane is gone.
-    rests: VecDeque<(i64, Vec<Option<A>>)>,
+    /// The keys, and for a while some that are in no pane any more. Here a key is known by the number of
+    /// its entry.
+    keys: Table<K, ()>,
+    /// By key: what the window has of it. Keys that have come later have nothing.
+    parts: Vec<Parts<A>>,
+    /// For each open pane, in their order.
+    links: VecDeque<Links<A>>,
+    spare: Spare<A>,
 }
 
+/// Which keys are in a pane, and where.
+#[derive(Debug)]
+struct Links<A> {
+    /// For each entry of the pane, in their order: its key.
+    keys: Vec<u32>,
+    /// By key: its entry in the pane, or [`NONE`]. It is [folded](Together::fold) while no record comes.
+    entries: Vec<u32>,
+    /// In the front, for each entry of the pane: what is left of its key there when the pane is gone.
+    rests: Vec<Option<A>>,
+}
+
+/// The links of a closed pane, and entries without one, kept for their room.
+struct Spare<A> {
+    links: Option<Links<A>>,
+    entries: Vec<u32>,
+}
+
+/// No entry.
+const NONE: u32 = u32::MAX;
+
 /// What a window has of a key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 struct Parts<A> {
     front: Option<A>,
     back: Option<A>,
+}
+
+impl<A> Parts<A> {
+    const NOTHING: Self = Self { front: None, back: None };
+
+    fn is_nothing(&self) -> bool {
+        self.front.is_none() && self.back.is_none()
+    }
+}
+
+impl<A> Links<A> {
+    const NOTHING: Self = Self { keys: Vec::new(), entries: Vec::new(), rests: Vec::new() };
+
+    /// Returns the entry of a key.
+    #[inline]
+    fn find(&self, key: u32) -> Option<u32> {
+        self.entries.get(key as usize).copied().filter(|entry| *entry != NONE)
+    }
+
+    /// Adds the entry of a key, which comes last in the pane.
+    fn add(&mut self, key: u32, entry: u32) {
+        debug_assert_eq!(entry as usize, self.keys.len(), "entries are added at the end");
+        self.keys.push(key);
+        self.set(key, entry);
+    }
+
+    fn set(&mut self, key: u32, entry: u32) {
+        let at = key as usize;
+        if self.entries.len() <= at {
+            self.entries.resize(at + 1, NONE);
+        }
+        self.entries[at] = entry;
+    }
 }
 
 impl PaneLayout {
@@ -122,8 +192,119 @@ fn add<T, A: Accumulate<T>>(accumulate: &mut A, there: &mut Option<A::Acc>, more
 }
 
 impl<K: Key, A: Data> Together<K, A> {
+    fn new(panes: &Windows<K, A>) -> Self {
+        let spare = Spare { links: None, entries: Vec::new() };
+        let (keys, links) = (Table::new(panes.range()), VecDeque::new());
+        let mut this = Self { last: None, keys, parts: Vec::new(), links, spare };
+        this.links.resize_with(panes.open_count(), || Links::NOTHING);
+        this.number_keys(panes);
+        this
+    }
+
+    /// Gives numbers to the keys of the panes, and forgets all others.
+    fn number_keys(&mut self, panes: &Windows<K, A>) {
+        self.keys.clear();
+        for position in 0..self.links.len() {
+            self.fold(position);
+            let Self { keys, links, .. } = self;
+            let of = |(key, _): (&K, &A)| keys.number_of(keys.place_of(key), key, || ());
+            links[position].keys.clear();
+            links[position].keys.extend(panes.table(position).iter().map(of));
+        }
+    }
+
+    /// Makes room for a pane that was opened.
+    fn open(&mut self, position: usize) {
+        let links = self.spare.links.take().unwrap_or(Links::NOTHING);
+        self.links.insert(position, links);
+    }
+
+    /// Forgets the first pane.
+    fn close_first(&mut self) {
+        self.fold(0);
+        if let Some(mut links) = self.links.pop_front() {
+            links.keys.clear();
+            links.rests.clear();
+            self.spare.links = Some(links);
+        }
+    }
+
+    /// Prepares a pane for records.
+    fn unfold(&mut self, position: usize) {
+        let Self { links, spare, .. } = self;
+        let links = &mut links[position];
+        if links.entries.is_empty() {
+            links.entries = std::mem::take(&mut spare.entries);
+            for at in 0..links.keys.len() {
+                let entry = u32::try_from(at).expect("a table holds fewer than 2³² entries");
+                links.set(links.keys[at], entry);
+            }
+        }
+    }
+
+    /// Adds a value to the pane at `position`. Returns the number of its key if it is the first one there.
+    #[inline]
+    fn put<T>(
+        &mut self,
+        position: usize,
+        pane: &mut Table<K, A>,
+        (key, place): (K, KeyPlace),
+        value: T,
+        accumulate: &mut impl Accumulate<T, Acc = A>,
+    ) -> Option<u32> {
+        let number = self.keys.number_of(place, &key, || ());
+        let links = &mut self.links[position];
+        match links.find(number) {
+            Some(entry) => {
+                accumulate.add(pane.at_mut(entry).1, value);
+                None
+            }
+            None => {
+                links.add(number, pane.append(place, key, accumulate.begin(value)));
+                Some(number)
+            }
+        }
+    }
+
+    /// Frees the room that a pane needs for records. That is as large as all keys: only those panes have
+    /// it for which records come, which are few.
+    fn fold(&mut self, position: usize) {
+        let Self { links, spare, .. } = self;
+        let Links { keys, entries, .. } = &mut links[position];
+        let mut entries = std::mem::take(entries);
+        if !entries.is_empty() {
+            keys.iter().for_each(|key| entries[*key as usize] = NONE);
+            spare.entries = entries;
+        }
+    }
+
     /// Puts the window together that ends with the pane `last`.
-    fn rebuild<T>(
+    fn advance<T>(
+        &mut self,
+        last: i64,
+        layout: PaneLayout,
+        panes: &Windows<K, A>,
+        accumulate: &mut impl Accumulate<T, Acc = A>,
+    ) {
+        let is_next = self.last.is_some_and(|before| before + 1 == last);
+        self.last = Some(last);
+        if is_next && layout.block(last) != last {
+            if let Some(position) = panes.position_of(layout.start(last)) {
+                self.extend(position, panes, accumulate);
+                self.fold(position);
+            }
+            return;
+        }
+        self.fill(last, layout, panes, accumulate);
+        let filled_count = self.parts.iter().filter(|parts| !parts.is_nothing()).count();
+        if filled_count < self.keys.entry_count() / 2 {
+            self.number_keys(panes);
+            self.fill(last, layout, panes, accumulate);
+        }
+    }
+
+    /// Divides the panes of the window into the front and the back.
+    fn fill<T>(
         &mut self,
         last: i64,
         layout: PaneLayout,
@@ -131,62 +312,51 @@ impl<K: Key, A: Data> Together<K, A> {
         accumulate: &mut impl Accumulate<T, Acc = A>,
     ) {
         self.parts.clear();
-        self.rests.clear();
-        let block = layout.block(last);
-        for pane in (layout.first(last)..block).rev() {
-            let mut rests = Vec::new();
-            for (key, value) in
-                panes.find_open(layout.start(pane)).into_iter().flat_map(Table::iter)
-            {
-                let parts = self.parts_of(key);
-                rests.push(parts.front.clone());
-                add(accumulate, &mut parts.front, value.clone());
+        self.parts.resize_with(self.keys.entry_count(), || Parts::NOTHING);
+        let block = layout.start(layout.block(last));
+        let in_window = layout.start(layout.first(last))..=layout.start(last);
+        let start = |position| panes.start(position).expect("there are links for open panes");
+        let positions = (0..self.links.len()).filter(|at| in_window.contains(&start(*at)));
+        let (front, back): (Vec<_>, Vec<_>) = positions.partition(|at| start(*at) < block);
+        for position in front.into_iter().rev() {
+            self.fold(position);
+            let Self { parts, links, .. } = self;
+            let Links { keys, rests, .. } = &mut links[position];
+            rests.clear();
+            rests.reserve(keys.len());
+            for (key, (_, value)) in zip(keys, panes.table(position).iter()) {
+                let front = &mut parts[*key as usize].front;
+                rests.push(front.clone());
+                add(accumulate, front, value.clone());
             }
-            self.rests.push_front((pane, rests));
         }
-        for pane in block..=last {
-            self.extend(pane, layout, panes, accumulate);
+        for position in back {
+            self.fold(position);
+            self.extend(position, panes, accumulate);
         }
-        self.last = Some(last);
     }
 
-    /// Adds a pane at the end.
+    /// Adds a pane to the back.
     fn extend<T>(
         &mut self,
-        pane: i64,
-        layout: PaneLayout,
+        position: usize,
         panes: &Windows<K, A>,
         accumulate: &mut impl Accumulate<T, Acc = A>,
     ) {
-        for (key, value) in panes.find_open(layout.start(pane)).into_iter().flat_map(Table::iter) {
-            add(accumulate, &mut self.parts_of(key).back, value.clone());
-        }
-        self.last = Some(pane);
-    }
-
-    fn parts_of(&mut self, key: &K) -> &mut Parts<A> {
-        match self.parts.entry(self.parts.place_of(key), key) {
-            Entry::Occupied(parts) => parts,
-            Entry::Vacant(vacancy) => {
-                vacancy.insert(key.clone(), Parts { front: None, back: None })
-            }
+        let Self { keys, parts, links, .. } = self;
+        parts.resize_with(keys.entry_count(), || Parts::NOTHING);
+        for (key, (_, value)) in zip(&links[position].keys, panes.table(position).iter()) {
+            add(accumulate, &mut parts[*key as usize].back, value.clone());
         }
     }
 
-    /// Takes the first pane of the window away. If that is not in the front, the block is full, and the
+    /// Takes the first open pane out of the window. If it is not in the front, the block is full, and the
     /// next window begins with a new front.
-    fn retire(&mut self, pane: i64, content: Option<&Table<K, A>>) {
-        if self.rests.front().is_none_or(|(first, _)| *first != pane) {
-            return;
-        }
-        let rests = self.rests.pop_front().map(|(_, rests)| rests).unwrap_or_default();
-        for ((key, _), rest) in zip(content.into_iter().flat_map(Table::iter), rests) {
-            let parts = self.parts_of(key);
-            parts.front = rest;
-            if parts.front.is_none() && parts.back.is_none() {
-                let place = self.parts.place_of(key);
-                self.parts.remove(place, key);
-            }
+    fn retire_first(&mut self) {
+        let Self { parts, links, .. } = self;
+        let Links { keys, rests, .. } = &mut links[0];
+        for (key, rest) in zip(keys, rests.drain(..)) {
+            parts[*key as usize].front = rest;
         }
     }
 }
@@ -239,9 +409,9 @@ where
             self.fire(last, watermark, out)?;
             let opened = self.opened.as_mut().expect("it is open");
             opened.panes.on_fired(layout.window(last).max_timestamp());
-            let retired = layout.first(last);
-            opened.together.retire(retired, opened.panes.find_open(layout.start(retired)));
-            if first == retired {
+            if first == layout.first(last) {
+                opened.together.retire_first();
+                opened.together.close_first();
                 opened.panes.close_first();
             }
         }
@@ -260,29 +430,24 @@ where
         let Self { accumulate, opened, panes: layout, .. } = self;
         let opened = opened.as_mut().expect("an operator is opened before it is used");
         let Opened { panes, together, watch, .. } = opened;
-        let continues = together.last.is_some_and(|before| before + 1 == last);
-        let continues = continues && layout.block(last) != last;
-        if continues {
-            together.extend(last, *layout, panes, accumulate);
-        } else {
-            together.rebuild(last, *layout, panes, accumulate);
-        }
+        together.advance(last, *layout, panes, accumulate);
         let window = layout.window(last);
         let fires_at = window.max_timestamp();
         let (_, fired) = panes.window_mut(0);
-        for (key, Parts { front, back }) in together.parts.iter() {
+        let is_watched = watch.is_watched();
+        for ((key, ()), Parts { front, back }) in zip(together.keys.iter(), &together.parts) {
             if fires_at <= fired.of(key) {
                 continue;
             }
-            if watch.is_watched() {
+            let whole = match (front.clone(), back.clone()) {
+                (Some(front), Some(back)) => accumulate.merge(front, back),
+                (Some(part), None) | (None, Some(part)) => part,
+                (None, None) => continue,
+            };
+            if is_watched {
                 let owner = (key.clone(), window.start);
                 watch.on_fire(TimeDomain::Event, (fires_at, watermark), &owner);
             }
-            let mut whole = front.clone();
-            if let Some(back) = back {
-                add(accumulate, &mut whole, back.clone());
-            }
-            let whole = whole.expect("a key without parts was removed");
             out.emit(fires_at, (key.clone(), window, accumulate.finish(whole)));
             out.pass_on_full()?;
         }
@@ -293,27 +458,48 @@ where
 impl<K: Key, A: Data> Opened<K, A> {
     fn restore(uid: &str, cx: &mut OpenContext<'_>) -> Result<Self, Error> {
         let windows = cx.restored.take(uid, "windows");
-        let (last, rests) = (None, VecDeque::new());
+        let panes = Windows::restore(cx.key_groups, &windows)?;
         Ok(Self {
             watermark: cx.watermark,
-            panes: Windows::restore(cx.key_groups, &windows)?,
-            together: Together { last, parts: Table::new(cx.key_groups), rests },
+            together: Together::new(&panes),
+            panes,
             watch: TimerWatch::new(uid, cx),
             counts: RecordCounts::restore(uid, "counts", cx)?,
         })
     }
 
+    /// Returns the pane that contains `timestamp`, unless it is too late for all its windows.
+    fn find(&mut self, timestamp: Timestamp, layout: PaneLayout) -> Option<Found> {
+        let pane = layout.pane_of(timestamp);
+        let position = match self.panes.find(timestamp, layout.slide_ms) {
+            Some(position) => position,
+            None => {
+                let latest = layout.window(pane + layout.count - 1);
+                if latest.max_timestamp() <= self.watermark {
+                    return None;
+                }
+                let position = self.panes.open(layout.start(pane));
+                self.together.open(position);
+                position
+            }
+        };
+        self.together.unfold(position);
+        let (start, end) = (layout.start(pane), layout.start(pane.saturating_add(1)));
+        let is_used = self.together.last.is_some_and(|last| pane <= last);
+        Some(Found { position, start, end, is_used })
+    }
+
     /// Tells those who watch of the windows that a key has entered with its first record in a pane.
     #[cold]
-    fn tell_windows(&mut self, key: &K, pane: i64, layout: PaneLayout) {
-        let place = self.together.parts.place_of(key);
+    fn tell_windows(&mut self, place: KeyPlace, number: u32, pane: i64, layout: PaneLayout) {
         let fired = self.panes.fired(place.group).max(self.watermark);
+        let key = self.together.keys.key_at(number);
         for last in pane..pane + layout.count {
             let window = layout.window(last);
             let mut others = (layout.first(last)..=last).filter(|other| *other != pane);
             let is_new = !others.any(|other| {
-                let other = self.panes.find_open(layout.start(other));
-                other.is_some_and(|table| table.get(table.place_of(key), key).is_some())
+                let other = self.panes.position_of(layout.start(other));
+                other.is_some_and(|other| self.together.links[other].keys.contains(&number))
             });
             if is_new && fired < window.max_timestamp() {
                 let owner = (key.clone(), window.start);
@@ -346,36 +532,38 @@ where
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         opened.counts.on_received(batch.len());
         let is_watched = opened.watch.is_watched();
-        for Record { timestamp, value } in batch {
-            let pane = layout.pane_of(timestamp);
-            let position = match opened.panes.find(timestamp, layout.slide_ms) {
-                Some(position) => position,
-                None => {
-                    let latest = layout.window(pane + layout.count - 1);
-                    if latest.max_timestamp() <= opened.watermark {
-                        opened.counts.on_late(self.late_to, timestamp, value, out);
-                        continue;
-                    }
-                    opened.panes.open(layout.start(pane))
+        let mut records = batch.into_iter();
+        // Most records are for the pane of the one before.
+        let mut last: Option<Found> = None;
+        while !records.as_slice().is_empty() {
+            let mut keys = self.key_of.find_next(records.as_slice());
+            opened.together.keys.expect(parts(&keys));
+            for ((key, place), Record { timestamp, value }) in zip(keys.drain(..), records.by_ref())
+            {
+                let found = match last {
+                    Some(found) if found.start <= timestamp && timestamp < found.end => found,
+                    _ => match opened.find(timestamp, layout) {
+                        Some(found) => *last.insert(found),
+                        None => {
+                            opened.counts.on_late(self.late_to, timestamp, value, out);
+                            continue;
+                        }
+                    },
+                };
+                if found.is_used {
+                    // It is late for some of its windows, and changes what the next ones are made of.
+                    opened.together.last = None;
                 }
-            };
-            if opened.together.last.is_some_and(|last| pane <= last) {
-                // It is late for some of its windows, and changes what the next ones are made of.
-                opened.together.last = None;
-            }
-            let (key, place) = self.key_of.find(&value);
-            match opened.panes.table_mut(position).entry(place, &key) {
-                Entry::Occupied(accumulator) => self.accumulate.add(accumulator, value),
-                Entry::Vacant(vacancy) => {
-                    let accumulator = self.accumulate.begin(value);
-                    if is_watched {
-                        vacancy.insert(key.clone(), accumulator);
-                        opened.tell_windows(&key, pane, layout);
-                    } else {
-                        vacancy.insert(key, accumulator);
-                    }
+                let Opened { panes, together, .. } = &mut *opened;
+                let pane = panes.table_mut(found.position);
+                let entered =
+                    together.put(found.position, pane, (key, place), value, &mut self.accumulate);
+                if let Some(number) = entered.filter(|_| is_watched) {
+                    let pane = layout.pane_of(found.start);
+                    opened.tell_windows(place, number, pane, layout);
                 }
             }
+            self.key_of.recycle(keys);
         }
         Ok(())
     }
@@ -398,5 +586,50 @@ where
         let opened = self.opened.as_mut().expect("an operator is opened before it is used");
         snapshot.add(opened.panes.freeze(&self.uid, "windows"));
         opened.counts.freeze(snapshot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use floodmark_model::KeyGroupLayout;
+
+    use super::*;
+    use crate::operators::ReduceWith;
+
+    const LAYOUT: PaneLayout = PaneLayout { slide_ms: 10, origin_ms: 0, count: 4 };
+    const KEYS_PER_PANE: u64 = 5;
+
+    #[test]
+    fn keys_that_do_not_come_again_are_forgotten() {
+        let key_groups = KeyGroupLayout { group_count: 4, parallelism: 1 }.range_of(0);
+        let mut panes = Windows::<u64, u64>::new(key_groups);
+        let mut together = Together::new(&panes);
+        let mut sum = ReduceWith(|left: u64, right: u64| left + right);
+        for pane in 0..100_i64 {
+            let position = panes.open(LAYOUT.start(pane));
+            together.open(position);
+            together.unfold(position);
+            let first = pane.unsigned_abs() * KEYS_PER_PANE;
+            for key in first..first + KEYS_PER_PANE {
+                let place = together.keys.place_of(&key);
+                let table = panes.table_mut(position);
+                assert!(together.put(position, table, (key, place), 1, &mut sum).is_some());
+                assert!(together.put(position, table, (key, place), 2, &mut sum).is_none());
+            }
+            together.advance(pane, LAYOUT, &panes, &mut sum);
+            let filled = together.parts.iter().filter(|parts| !parts.is_nothing());
+            assert_eq!(
+                filled.count() as u64,
+                KEYS_PER_PANE * LAYOUT.count.min(pane + 1).unsigned_abs()
+            );
+            // Twice the keys of a window, and those of the panes until the next block.
+            let bound = KEYS_PER_PANE * LAYOUT.count.unsigned_abs() * 3;
+            assert!(together.keys.entry_count() as u64 <= bound, "pane {pane}");
+            if LAYOUT.first(pane) == LAYOUT.pane_of(panes.start(0).expect("some are open")) {
+                together.retire_first();
+                together.close_first();
+                panes.close_first();
+            }
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! The short form of a keyed function: one state per key, one result per record.
 
+use std::iter::zip;
+
 use floodmark_model::{Batch, Record};
 use floodmark_state::{Data, Entry, Key, Snapshot, Table};
 
 use crate::{
     Error,
     chain::{Emitter, OpenContext, Operator},
-    operators::KeyOf,
+    operators::{KeyOf, keyed::parts},
 };
 
 /// Turns every record into another, with a state of its key at hand.
@@ -48,13 +50,19 @@ where
 
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<O>) -> Result<(), Error> {
         let states = self.states.as_mut().expect("an operator is opened before it is used");
-        for Record { timestamp, value } in batch {
-            let (key, place) = self.key_of.find(&value);
-            let state = match states.entry(place, &key) {
-                Entry::Occupied(state) => state,
-                Entry::Vacant(vacancy) => vacancy.insert(key.clone(), S::default()),
-            };
-            out.emit(timestamp, (self.map)(&key, state, value));
+        let mut records = batch.into_iter();
+        while !records.as_slice().is_empty() {
+            let mut keys = self.key_of.find_next(records.as_slice());
+            states.expect(parts(&keys));
+            for ((key, place), Record { timestamp, value }) in zip(keys.drain(..), records.by_ref())
+            {
+                let state = match states.entry(place, &key) {
+                    Entry::Occupied(state) => state,
+                    Entry::Vacant(vacancy) => vacancy.insert(key.clone(), S::default()),
+                };
+                out.emit(timestamp, (self.map)(&key, state, value));
+            }
+            self.key_of.recycle(keys);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 //! is then forgotten; what comes later still is *late* and goes to the side output, if there is one.
 //! Each record is folded into its window's accumulator at once, so a window costs one accumulator.
 
-use std::{marker::PhantomData, time::Duration};
+use std::{iter::zip, marker::PhantomData, time::Duration};
 
 use floodmark_model::{Batch, KeyPlace, Record, TimeDomain, Timestamp};
 use floodmark_state::{Data, Entry, Key, Snapshot, Windows};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, OutputTag,
     chain::{Emitter, OpenContext, Operator},
-    operators::{KeyOf, record_counts::RecordCounts, timer_watch::TimerWatch},
+    operators::{KeyOf, keyed::parts, record_counts::RecordCounts, timer_watch::TimerWatch},
 };
 
 /// A span of event time, `start..end`.
@@ -517,31 +517,39 @@ where
         let is_watched = opened.watch.is_watched();
         // Most records are for the window of the one before.
         let mut last: Option<Found> = None;
-        for Record { timestamp, value } in batch {
-            let opened = self.opened.as_mut().expect("an operator is opened before it is used");
-            let found = match last {
-                Some(found) if found.window.contains(timestamp) => found,
-                _ => match opened.find(timestamp, &self.options) {
-                    Some(found) => *last.insert(found),
-                    None => {
-                        opened.counts.on_late(self.options.late_to, timestamp, value, out);
-                        continue;
-                    }
-                },
-            };
-            let (key, place) = self.key_of.find(&value);
-            match opened.windows.table_mut(found.position).entry(place, &key) {
-                Entry::Occupied(accumulator) => self.accumulate.add(accumulator, value),
-                Entry::Vacant(vacancy) => {
-                    vacancy.insert(key.clone(), self.accumulate.begin(value));
-                    if is_watched {
-                        opened.tell_timers(&key, place, found, &self.options);
+        let mut records = batch.into_iter();
+        while !records.as_slice().is_empty() {
+            let mut keys = self.key_of.find_next(records.as_slice());
+            if let (Some(found), Some(opened)) = (last, &mut self.opened) {
+                opened.windows.table_mut(found.position).expect(parts(&keys));
+            }
+            for ((key, place), Record { timestamp, value }) in zip(keys.drain(..), records.by_ref())
+            {
+                let opened = self.opened.as_mut().expect("an operator is opened before it is used");
+                let found = match last {
+                    Some(found) if found.window.contains(timestamp) => found,
+                    _ => match opened.find(timestamp, &self.options) {
+                        Some(found) => *last.insert(found),
+                        None => {
+                            opened.counts.on_late(self.options.late_to, timestamp, value, out);
+                            continue;
+                        }
+                    },
+                };
+                match opened.windows.table_mut(found.position).entry(place, &key) {
+                    Entry::Occupied(accumulator) => self.accumulate.add(accumulator, value),
+                    Entry::Vacant(vacancy) => {
+                        vacancy.insert(key.clone(), self.accumulate.begin(value));
+                        if is_watched {
+                            opened.tell_timers(&key, place, found, &self.options);
+                        }
                     }
                 }
+                if found.may_have_fired {
+                    self.fire_again(place, key, found, out);
+                }
             }
-            if found.may_have_fired {
-                self.fire_again(place, key, found, out);
-            }
+            self.key_of.recycle(keys);
         }
         Ok(())
     }
