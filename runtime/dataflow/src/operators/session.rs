@@ -82,8 +82,9 @@ fn nowhere() -> Timestamp {
 /// A key whose first session fires.
 #[derive(Clone, Copy)]
 struct Due {
-    /// The end of the session, and the hash of the key: in one number, which is compared in one step.
-    order: u128,
+    /// The end of the session within its bucket, and as much of the key's hash as there is room for: in one
+    /// number, which is compared in one step.
+    order: u64,
     /// Of the key's entry in the table.
     number: u32,
 }
@@ -91,14 +92,6 @@ struct Due {
 /// Keys without a session that stay in the table: so many, and so many times as many as have one.
 const IDLE_COUNT_MAX: usize = 16;
 const IDLE_RATIO_MAX: usize = 3;
-
-impl Due {
-    fn new<K: Key>(end: Timestamp, key: &K, number: u32) -> Self {
-        // From the beginning of time on, without a sign.
-        let end = u128::from(end.0.abs_diff(i64::MIN));
-        Self { order: end << u64::BITS | u128::from(key_hash(key)), number }
-    }
-}
 
 impl<A> Sessions<A> {
     fn first_end(&self) -> Option<Timestamp> {
@@ -244,7 +237,7 @@ impl<K: Key, A: Data> Opened<K, A> {
         if end <= until && notes.is_of(end, list) {
             // If the key is in the list twice, it was found now.
             sessions.noted = NOWHERE;
-            due.push(Due::new(end, key, number));
+            due.push(Due { order: notes.order_of(end, key_hash(key)), number });
         } else {
             sessions.note(number, notes);
         }
@@ -253,8 +246,10 @@ impl<K: Key, A: Data> Opened<K, A> {
     fn sort_due(&mut self) {
         let Self { sessions, due, .. } = self;
         due.sort_unstable_by(|left, right| {
-            let key = |due: &Due| sessions.key_at(due.number);
-            left.order.cmp(&right.order).then_with(|| key(left).cmp(key(right)))
+            left.order.cmp(&right.order).then_with(|| {
+                let [left, right] = [left, right].map(|due| sessions.key_at(due.number));
+                key_hash(left).cmp(&key_hash(right)).then_with(|| left.cmp(right))
+            })
         });
     }
 

@@ -45,10 +45,10 @@ pub(super) enum List {
 
 /// Buckets per gap, at least. With more, fewer keys are looked at before they are due and fewer lie in one,
 /// which must be sorted; but there are more lists.
-const BUCKETS_PER_GAP: i64 = 128;
+const BUCKETS_PER_GAP: i64 = 64;
 
 /// Buckets that lie in turn: those of four gaps at least.
-const NEAR_COUNT_MAX: usize = 1_024;
+const NEAR_COUNT_MAX: usize = 512;
 
 /// Emptied lists that are kept.
 const SPARE_COUNT_MAX: usize = 64;
@@ -82,6 +82,18 @@ impl Notes {
             List::Exact(at) => end == at,
             List::Bucket(bucket) => self.bucket_of(end) == bucket,
         }
+    }
+
+    /// Returns a number that is ordered like the ends of one bucket, and for one end like hashes, as far as
+    /// there is room for them.
+    #[inline]
+    pub(super) fn order_of(&self, end: Timestamp, hash: u64) -> u64 {
+        if self.bucket_ms_log2 == 0 {
+            return hash;
+        }
+        // The bits that are the same for all ends of a bucket leave on the left.
+        let within = end.0.cast_unsigned() << (i64::BITS - self.bucket_ms_log2);
+        within | hash >> self.bucket_ms_log2
     }
 
     /// Notes a key in the list of `end`.
@@ -179,7 +191,25 @@ pub(super) fn first_after(watermark: Timestamp) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn what_ends_in_one_bucket_is_ordered_by_end_and_then_by_hash() {
+        for gap_ms in [1, 500, 100_000] {
+            let notes = Notes::new(Duration::from_millis(gap_ms), Timestamp(0));
+            let length = 1 << notes.bucket_ms_log2;
+            for first in [-3 * length, 0, 8 * length] {
+                let ends = [first, first + length / 2, first + length - 1];
+                let hashes = [0, 1 << 32, u64::MAX];
+                let all = ends.map(|end| hashes.map(|hash| (end, hash))).concat();
+                let all: BTreeSet<_> = all.into_iter().collect();
+                let order = |(end, hash): &(i64, u64)| notes.order_of(Timestamp(*end), *hash);
+                assert!(all.iter().is_sorted_by_key(order), "gap {gap_ms}, bucket at {first}");
+            }
+        }
+    }
 
     /// Returns what is taken until a time: the buckets, and the keys in each.
     fn taken(notes: &mut Notes, until: i64) -> Vec<(List, Vec<u32>)> {
