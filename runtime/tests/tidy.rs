@@ -190,7 +190,7 @@ fn a_file_has_one_topic() {
 
 /// Clippy says so too, but not in `host`, whose lints are its own.
 #[test]
-fn one_crate_has_all_unsafe_code() {
+fn what_the_compiler_cannot_check_is_in_one_crate() {
     // Without this word the compiler refuses it: see the lints of the workspace.
     let allows = |file: &PathBuf| read(file).contains(concat!("unsafe", "_code"));
     let files = rust_files(&root()).into_iter().filter(allows).map(|file| relative(&file));
