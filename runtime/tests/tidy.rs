@@ -188,7 +188,6 @@ fn a_file_has_one_topic() {
     }
 }
 
-/// Clippy says so too, but not in `host`, whose lints are its own.
 #[test]
 fn what_the_compiler_cannot_check_is_in_one_crate() {
     // Without this word the compiler refuses it: see the lints of the workspace.
@@ -197,6 +196,7 @@ fn what_the_compiler_cannot_check_is_in_one_crate() {
     assert_eq!(files.collect::<Vec<_>>(), ["runtime/prefetch/src/lib.rs"]);
 }
 
+/// Clippy says so too, but not in `host`, whose lints are its own.
 #[test]
 fn no_order_is_random() {
     for file in rust_files(&root()) {

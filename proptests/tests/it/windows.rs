@@ -1,6 +1,9 @@
 //! Windows against the definition, and against each other.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use floodmark::{
     Aggregate, Environment, EventTimeTrigger, KeyedStream, OutputTag, Session, Sliding, Stream,
@@ -210,6 +213,31 @@ fn windows_that_share_panes_bear_records_without_a_time() {
     let (rows, late) = run(&[(i64::MIN, 0, 5), (7, 0, 2)], &shape, true);
     assert!(late.is_empty());
     assert_eq!(rows.iter().filter(|(_, _, total)| *total == 2).count(), 3);
+}
+
+/// With an offset the first window begins behind the beginning of time; its records come all the same.
+#[test]
+fn records_without_a_time_come_together_whatever_the_offset() {
+    let shape = Shape { slide: 10, slide_count: 3, offset: 3, bound: 0, emit_every: 1 };
+    let (rows, late) = run(&[(i64::MIN, 0, 5), (i64::MIN, 0, 2), (i64::MIN, 1, 9)], &shape, true);
+    let totals: BTreeSet<_> = rows.iter().map(|(key, _, total)| (*key, *total)).collect();
+    assert_eq!(totals, BTreeSet::from([(0, 7), (1, 9)]));
+    assert!(late.is_empty());
+}
+
+/// No window ends behind the end of time. The last millisecond of all is in one only if panes are longer.
+#[test]
+fn windows_that_share_panes_end_with_time() {
+    for (slide, expected) in [(1, vec![0]), (10, vec![0, 1])] {
+        let shape = Shape { slide, slide_count: 4, offset: 0, bound: 0, emit_every: 1 };
+        let readings = [(i64::MAX - 3 * slide, 0, 5), (i64::MAX - 1, 0, 2), (i64::MAX, 1, 9)];
+        let (rows, late) = run(&readings, &shape, true);
+        let keys: BTreeSet<_> = rows.iter().map(|(key, ..)| *key).collect();
+        assert_eq!(keys, expected.into_iter().collect(), "slide {slide}: {rows:?}");
+        let windows: BTreeSet<_> = rows.iter().map(|(key, window, _)| (*key, *window)).collect();
+        assert_eq!(windows.len(), rows.len(), "each fires once: {rows:?}");
+        assert!(late.is_empty());
+    }
 }
 
 proptest! {

@@ -232,7 +232,7 @@ impl<K: Key, V: Data> Table<K, V> {
         }
     }
 
-    /// Asks for the memory of the entries with these numbers, which will be looked at soon.
+    /// Asks for the memory of the entries with these numbers, a few, which will be looked at soon.
     #[inline]
     pub fn expect_at(&self, numbers: &[u32]) {
         numbers.iter().for_each(|number| prefetch(self.entries.get(*number as usize)));
@@ -270,7 +270,7 @@ impl<K: Key, V: Data> Table<K, V> {
     /// Hands every value to `visit` for change, with the number of its entry.
     pub fn for_each_mut(&mut self, mut visit: impl FnMut(u32, &mut V)) {
         for number in 0..self.entries.len() {
-            let entry = u32::try_from(number).expect("it is in the index");
+            let entry = u32::try_from(number).expect("a table holds fewer than 2³² entries");
             visit(entry, &mut self.entries.get_mut(number).1);
         }
     }

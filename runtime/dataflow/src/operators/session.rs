@@ -29,7 +29,9 @@ use crate::{
     Error, OutputTag,
     chain::{Emitter, OpenContext, Operator},
     operators::{
-        Accumulate, KeyOf, Window, keyed::parts, record_counts::RecordCounts,
+        Accumulate, KeyOf, Window,
+        keyed::{NEXT_COUNT, parts},
+        record_counts::RecordCounts,
         timer_watch::TimerWatch,
     },
 };
@@ -92,6 +94,10 @@ struct Due {
 /// Keys without a session that stay in the table: so many, and so many times as many as have one.
 const IDLE_COUNT_MAX: usize = 16;
 const IDLE_RATIO_MAX: usize = 3;
+
+/// Notes of keys: so many, and so many times as many as have a session. One each is needed.
+const NOTE_COUNT_MAX: usize = 64;
+const NOTE_RATIO_MAX: usize = 4;
 
 impl<A> Sessions<A> {
     fn first_end(&self) -> Option<Timestamp> {
@@ -175,8 +181,10 @@ where
         let until = first_after(watermark);
         let is_watched = opened.watch.is_watched();
         while let Some((list, numbers)) = opened.notes.take(until) {
-            opened.sessions.expect_at(&numbers);
-            numbers.iter().for_each(|number| opened.find_due(list, *number, until));
+            for next in numbers.chunks(NEXT_COUNT) {
+                opened.sessions.expect_at(next);
+                next.iter().for_each(|number| opened.find_due(list, *number, until));
+            }
             opened.notes.recycle(numbers);
             opened.sort_due();
             for at in 0..opened.due.len() {
@@ -225,7 +233,8 @@ impl<K: Key, A: Data> Opened<K, A> {
     }
 
     /// Adds the key of a note to `due` if its first session ends in the time of the list, and else notes it
-    /// again. A key has one session at most that does: a bucket is not longer than the gap between two.
+    /// again. A key has one session at most that does: a bucket is not longer than the gap between two. Only
+    /// where ends are cut off at the end of time there may be another, whose turn comes after.
     fn find_due(&mut self, list: List, number: u32, until: Timestamp) {
         let Self { sessions, notes, due, .. } = self;
         let (key, sessions) = sessions.at_mut(number);
@@ -282,12 +291,15 @@ impl<K: Key, A: Data> Opened<K, A> {
         }
     }
 
-    /// Removes the keys without a session, when there are many.
+    /// Removes the keys without a session, when there are many; and notes that are out of date, likewise.
     fn forget_idle(&mut self) {
         let live_count = self.sessions.entry_count() - self.idle_count;
         if IDLE_COUNT_MAX + IDLE_RATIO_MAX * live_count < self.idle_count {
             self.sessions.retain(|sessions| !sessions.open.is_empty());
             // The others have other numbers now.
+            self.note_all();
+        } else if NOTE_COUNT_MAX + NOTE_RATIO_MAX * live_count < self.notes.count() {
+            // Sessions that begin and end before one far ahead leave a note there each.
             self.note_all();
         }
     }

@@ -12,11 +12,12 @@
 //!
 //! A window touches two blocks at most. The front loses a pane with every slide, for which is noted
 //! what remains of each of the pane's keys without it; the back gains one. When a block is full, its panes
-//! become the front, from the last to the first. So a key costs three visits per pane and one per row,
-//! however many windows overlap.
+//! become the front, from the last to the first. So a key costs three visits per pane, and all keys of
+//! the last windows are visited when one fires, however many windows overlap.
 //!
 //! A record's key is looked up once, among the keys of all panes. From then on it is a number: each pane has
-//! a list from numbers to its entries, and is visited in the order of its entries, without a search.
+//! a list from numbers to its entries, and is visited in the order of its entries, without a search. Rows
+//! come in the order of these numbers, which a restore gives anew.
 //!
 //! # Sources
 //!
@@ -159,7 +160,9 @@ where
             self.fire(last, watermark, out)?;
             let opened = self.opened.as_mut().expect("it is open");
             opened.panes.on_fired(layout.window(last).max_timestamp());
-            if first == layout.first(last) {
+            // At the end of time no window comes after the one that has fired.
+            let is_last = layout.next(layout.window(last).max_timestamp()) <= last;
+            if first == layout.first(last) || is_last {
                 opened.together.retire_first();
                 opened.together.close_first();
                 opened.panes.close_first();
@@ -224,12 +227,16 @@ impl<K: Key, A: Data> Opened<K, A> {
         let position = match self.panes.find(timestamp, layout.slide_ms) {
             Some(position) => position,
             None => {
-                let latest = layout.window(pane + layout.count - 1);
+                let latest = layout.window(pane.saturating_add(layout.count - 1));
                 if latest.max_timestamp() <= self.watermark {
                     return None;
                 }
+                // At the beginning of time the pane may begin behind the record, and be open already.
+                let before = self.panes.open_count();
                 let position = self.panes.open(layout.start(pane));
-                self.together.open(position);
+                if before < self.panes.open_count() {
+                    self.together.open(position);
+                }
                 position
             }
         };
@@ -244,7 +251,7 @@ impl<K: Key, A: Data> Opened<K, A> {
     fn tell_windows(&mut self, place: KeyPlace, number: u32, pane: i64, layout: PaneLayout) {
         let fired = self.panes.fired(place.group).max(self.watermark);
         let key = self.together.keys.key_at(number);
-        for last in pane..pane + layout.count {
+        for last in pane..pane.saturating_add(layout.count) {
             let window = layout.window(last);
             let mut others = (layout.first(last)..=last).filter(|other| *other != pane);
             let is_new = !others.any(|other| {

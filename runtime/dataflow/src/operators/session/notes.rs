@@ -30,6 +30,8 @@ pub(super) struct Notes {
     near: VecDeque<Vec<u32>>,
     /// What was noted in buckets that were too far ahead.
     far: BTreeMap<i64, Vec<u32>>,
+    /// Notes in all lists.
+    count: usize,
     /// Emptied lists, kept for their room.
     spare: Vec<Vec<u32>>,
 }
@@ -59,7 +61,8 @@ impl Notes {
         let bucket_ms_log2 = (gap_ms / BUCKETS_PER_GAP).max(1).ilog2();
         let (exact, near, far) = (BTreeMap::new(), VecDeque::new(), BTreeMap::new());
         let entered = i64::MIN;
-        let mut this = Self { bucket_ms_log2, entered, exact, near, far, spare: Vec::new() };
+        let mut this =
+            Self { bucket_ms_log2, entered, exact, near, far, count: 0, spare: Vec::new() };
         this.entered = this.bucket_of(first_after(watermark));
         this
     }
@@ -99,6 +102,7 @@ impl Notes {
     /// Notes a key in the list of `end`.
     #[inline]
     pub(super) fn add(&mut self, end: Timestamp, number: u32) {
+        self.count += 1;
         let ahead = self.bucket_of(end).saturating_sub(self.entered).saturating_sub(1);
         match usize::try_from(ahead) {
             Ok(place) if place < self.near.len() => self.near[place].push(number),
@@ -124,8 +128,14 @@ impl Notes {
         }
     }
 
+    /// Returns the number of notes, with those that are out of date.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
     /// Forgets all notes.
     pub(super) fn clear(&mut self) {
+        self.count = 0;
         self.exact.clear();
         self.near.clear();
         self.far.clear();
@@ -163,11 +173,14 @@ impl Notes {
         // Whatever is exact lies in buckets that were entered, so before those that were not.
         if let Some(first) = self.exact.first_entry().filter(|first| *first.key() <= until) {
             let (end, numbers) = first.remove_entry();
+            self.count -= numbers.len();
             return Some((List::Exact(end), numbers));
         }
         let last = self.bucket_of(until);
         if let Some(bucket) = self.first_bucket().filter(|bucket| *bucket <= last) {
-            return Some((List::Bucket(bucket), self.enter(bucket)));
+            let numbers = self.enter(bucket);
+            self.count -= numbers.len();
+            return Some((List::Bucket(bucket), numbers));
         }
         if self.entered < last {
             let numbers = self.enter(last);
@@ -250,7 +263,7 @@ mod tests {
             ]
         );
         assert_eq!(taken(&mut notes, 20_000), [(List::Bucket(10_000), vec![10_000])]);
-        assert_eq!(notes.entered, 20_000);
+        assert_eq!((notes.entered, notes.count()), (20_000, 0));
     }
 
     #[test]

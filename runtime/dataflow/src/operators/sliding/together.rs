@@ -20,6 +20,8 @@ pub(super) struct Together<K, A> {
     pub(super) parts: Vec<Parts<A>>,
     /// For each open pane, in their order.
     pub(super) links: VecDeque<Links<A>>,
+    /// How often a pane was unfolded.
+    unfolded_count: u64,
     spare: Spare<A>,
 }
 
@@ -28,8 +30,10 @@ pub(super) struct Together<K, A> {
 pub(super) struct Links<A> {
     /// For each entry of the pane, in their order: its key.
     pub(super) keys: Vec<u32>,
-    /// By key: its entry in the pane, or [`NONE`]. It is [folded](Together::fold) while no record comes.
+    /// By key: its entry in the pane, or [`NONE`]. Empty while it is [folded](Together::fold).
     entries: Vec<u32>,
+    /// When it was unfolded: the count of that.
+    unfolded_at: u64,
     /// In the front, for each entry of the pane: what is left of its key there when the pane is gone.
     rests: Vec<Option<A>>,
 }
@@ -39,6 +43,10 @@ struct Spare<A> {
     links: Option<Links<A>>,
     entries: Vec<u32>,
 }
+
+/// Room of unfolded panes, in keys: so much, and so many times as much as there are entries in all panes.
+const UNFOLDED_LEN_MIN: usize = 1 << 20;
+const UNFOLDED_RATIO_MAX: usize = 8;
 
 /// No entry.
 const NONE: u32 = u32::MAX;
@@ -59,7 +67,8 @@ impl<A> Parts<A> {
 }
 
 impl<A> Links<A> {
-    const NOTHING: Self = Self { keys: Vec::new(), entries: Vec::new(), rests: Vec::new() };
+    const NOTHING: Self =
+        Self { keys: Vec::new(), entries: Vec::new(), unfolded_at: 0, rests: Vec::new() };
 
     /// Returns the entry of a key.
     #[inline]
@@ -95,7 +104,8 @@ impl<K: Key, A: Data> Together<K, A> {
     pub(super) fn new(panes: &Windows<K, A>) -> Self {
         let spare = Spare { links: None, entries: Vec::new() };
         let (keys, links) = (Table::new(panes.range()), VecDeque::new());
-        let mut this = Self { last: None, keys, parts: Vec::new(), links, spare };
+        let mut this =
+            Self { last: None, keys, parts: Vec::new(), links, unfolded_count: 0, spare };
         this.links.resize_with(panes.open_count(), || Links::NOTHING);
         this.number_keys(panes);
         this
@@ -130,15 +140,36 @@ impl<K: Key, A: Data> Together<K, A> {
     }
 
     /// Prepares a pane for records.
+    #[inline]
     pub(super) fn unfold(&mut self, position: usize) {
-        let Self { links, spare, .. } = self;
+        if self.links[position].entries.is_empty() {
+            self.unfold_anew(position);
+        }
+    }
+
+    #[cold]
+    fn unfold_anew(&mut self, position: usize) {
+        self.limit_unfolded();
+        let Self { links, spare, unfolded_count, .. } = self;
         let links = &mut links[position];
-        if links.entries.is_empty() {
-            links.entries = std::mem::take(&mut spare.entries);
-            for at in 0..links.keys.len() {
-                let entry = u32::try_from(at).expect("a table holds fewer than 2³² entries");
-                links.set(links.keys[at], entry);
-            }
+        links.entries = std::mem::take(&mut spare.entries);
+        for at in 0..links.keys.len() {
+            let entry = u32::try_from(at).expect("a table holds fewer than 2³² entries");
+            links.set(links.keys[at], entry);
+        }
+        *unfolded_count += 1;
+        links.unfolded_at = *unfolded_count;
+    }
+
+    /// Folds the panes that were unfolded first, while those that are take too much room: each takes as
+    /// much as all keys, however few it has itself.
+    fn limit_unfolded(&mut self) {
+        let entry_count: usize = self.links.iter().map(|links| links.keys.len()).sum();
+        let len_max = UNFOLDED_LEN_MIN.max(UNFOLDED_RATIO_MAX * entry_count);
+        while len_max < self.links.iter().map(|links| links.entries.len()).sum() {
+            let unfolded = (0..self.links.len()).filter(|at| !self.links[*at].entries.is_empty());
+            let Some(first) = unfolded.min_by_key(|at| self.links[*at].unfolded_at) else { break };
+            self.fold(first);
         }
     }
 
@@ -165,8 +196,7 @@ impl<K: Key, A: Data> Together<K, A> {
         }
     }
 
-    /// Frees the room that a pane needs for records. That is as large as all keys: only those panes have
-    /// it for which records come, which are few.
+    /// Frees the room that a pane needs for records.
     fn fold(&mut self, position: usize) {
         let Self { links, spare, .. } = self;
         let Links { keys, entries, .. } = &mut links[position];
@@ -185,7 +215,7 @@ impl<K: Key, A: Data> Together<K, A> {
         panes: &Windows<K, A>,
         accumulate: &mut impl Accumulate<T, Acc = A>,
     ) {
-        let is_next = self.last.is_some_and(|before| before + 1 == last);
+        let is_next = self.last.is_some_and(|before| before.checked_add(1) == Some(last));
         self.last = Some(last);
         if is_next && layout.block(last) != last {
             if let Some(position) = panes.position_of(layout.start(last)) {
@@ -195,11 +225,24 @@ impl<K: Key, A: Data> Together<K, A> {
             return;
         }
         self.fill(last, layout, panes, accumulate);
-        let filled_count = self.parts.iter().filter(|parts| !parts.is_nothing()).count();
-        if filled_count < self.keys.entry_count() / 2 {
+        if self.is_mostly_gone() {
             self.number_keys(panes);
             self.fill(last, layout, panes, accumulate);
         }
+    }
+
+    /// Returns whether most keys are in no pane any more.
+    fn is_mostly_gone(&self) -> bool {
+        let count = self.keys.entry_count();
+        let filled_count = self.parts.iter().filter(|parts| !parts.is_nothing()).count();
+        if count / 2 <= filled_count {
+            return false;
+        }
+        // Others may be in panes that no window has come to.
+        let mut is_there = vec![false; count];
+        let keys = self.links.iter().flat_map(|links| &links.keys);
+        keys.for_each(|key| is_there[*key as usize] = true);
+        is_there.into_iter().filter(|is_there| *is_there).count() < count / 2
     }
 
     /// Divides the panes of the window into the front and the back.
@@ -302,5 +345,35 @@ mod tests {
                 panes.close_first();
             }
         }
+    }
+
+    #[test]
+    fn many_panes_ahead_do_not_take_the_room_of_all_keys_each() {
+        let key_groups = KeyGroupLayout { group_count: 4, parallelism: 1 }.range_of(0);
+        let mut panes = Windows::<u64, u64>::new(key_groups);
+        let mut together = Together::new(&panes);
+        let mut sum = ReduceWith(|left: u64, right: u64| left + right);
+        let (pane_count, key_count) = (600_u64, 6_000);
+        for pane in 0..pane_count {
+            let position = panes.open(LAYOUT.start(pane.cast_signed()));
+            together.open(position);
+            together.unfold(position);
+            // The first pane has them all, and each of the others has the first and the last.
+            let keys = if pane == 0 { (0..key_count).collect() } else { vec![0, key_count - 1] };
+            for key in keys {
+                let place = together.keys.place_of(&key);
+                let table = panes.table_mut(position);
+                assert!(together.put((position, table), (key, place), pane, &mut sum).is_some());
+            }
+        }
+        let len: usize = together.links.iter().map(|links| links.entries.len()).sum();
+        let bound = UNFOLDED_LEN_MIN + 2 * usize::try_from(key_count).unwrap();
+        assert!(bound < usize::try_from(pane_count * key_count).unwrap() && len <= bound, "{len}");
+        // A pane that was folded is what it was.
+        together.unfold(1);
+        let table = panes.table_mut(1);
+        let place = together.keys.place_of(&0);
+        assert!(together.put((1, table), (0, place), 7, &mut sum).is_none());
+        assert_eq!(panes.table(1).iter().map(|(_, value)| *value).collect::<Vec<_>>(), [8, 1]);
     }
 }
