@@ -313,16 +313,26 @@ mod tests {
     const LAYOUT: PaneLayout = PaneLayout { slide_ms: 10, origin_ms: 0, count: 4 };
     const KEYS_PER_PANE: u64 = 5;
 
+    fn nothing() -> (Windows<u64, u64>, Together<u64, u64>) {
+        let panes = Windows::new(KeyGroupLayout { group_count: 4, parallelism: 1 }.range_of(0));
+        let together = Together::new(&panes);
+        (panes, together)
+    }
+
+    /// Opens a pane for records, and returns its position.
+    fn open(panes: &mut Windows<u64, u64>, together: &mut Together<u64, u64>, pane: i64) -> usize {
+        let position = panes.open(LAYOUT.start(pane));
+        together.open(position);
+        together.unfold(position);
+        position
+    }
+
     #[test]
     fn keys_that_do_not_come_again_are_forgotten() {
-        let key_groups = KeyGroupLayout { group_count: 4, parallelism: 1 }.range_of(0);
-        let mut panes = Windows::<u64, u64>::new(key_groups);
-        let mut together = Together::new(&panes);
         let mut sum = ReduceWith(|left: u64, right: u64| left + right);
+        let (mut panes, mut together) = nothing();
         for pane in 0..100_i64 {
-            let position = panes.open(LAYOUT.start(pane));
-            together.open(position);
-            together.unfold(position);
+            let position = open(&mut panes, &mut together, pane);
             let first = pane.unsigned_abs() * KEYS_PER_PANE;
             for key in first..first + KEYS_PER_PANE {
                 let place = together.keys.place_of(&key);
@@ -349,15 +359,11 @@ mod tests {
 
     #[test]
     fn many_panes_ahead_do_not_take_the_room_of_all_keys_each() {
-        let key_groups = KeyGroupLayout { group_count: 4, parallelism: 1 }.range_of(0);
-        let mut panes = Windows::<u64, u64>::new(key_groups);
-        let mut together = Together::new(&panes);
         let mut sum = ReduceWith(|left: u64, right: u64| left + right);
+        let (mut panes, mut together) = nothing();
         let (pane_count, key_count) = (600_u64, 6_000);
         for pane in 0..pane_count {
-            let position = panes.open(LAYOUT.start(pane.cast_signed()));
-            together.open(position);
-            together.unfold(position);
+            let position = open(&mut panes, &mut together, pane.cast_signed());
             // The first pane has them all, and each of the others has the first and the last.
             let keys = if pane == 0 { (0..key_count).collect() } else { vec![0, key_count - 1] };
             for key in keys {
