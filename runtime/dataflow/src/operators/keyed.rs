@@ -1,9 +1,9 @@
 //! Where a record's key lies.
 
-use std::marker::PhantomData;
+use std::{iter::zip, marker::PhantomData};
 
 use floodmark_model::{
-    Attempt, KeyGroup, KeyGroupLayout, KeyPlace, Record, RuntimeEvent, SubtaskId,
+    Attempt, Batch, KeyGroup, KeyGroupLayout, KeyPlace, Record, RuntimeEvent, SubtaskId,
 };
 use floodmark_platform::Machine;
 use floodmark_state::{Fragment, Key};
@@ -12,7 +12,7 @@ use floodmark_wire::key_hash;
 use crate::chain::OpenContext;
 
 /// Records whose keys are found together.
-pub(crate) const NEXT_COUNT: usize = 32;
+pub(super) const NEXT_COUNT: usize = 32;
 
 /// Returns the parts of the hashes of keys by which tables find them.
 pub(crate) fn parts<K>(keys: &[(K, KeyPlace)]) -> impl Iterator<Item = Fragment> + Clone + '_ {
@@ -25,8 +25,8 @@ pub struct KeyOf<T, K, F> {
     key_of: F,
     /// Present while somebody watches.
     watch: Option<Watch>,
-    /// An empty list, kept for its room.
-    spare: Vec<(K, KeyPlace)>,
+    /// The keys of the records that come next; empty, and kept for its room, between batches.
+    next: Vec<(K, KeyPlace)>,
     types: PhantomData<fn(T) -> K>,
 }
 
@@ -43,7 +43,7 @@ struct Watch {
 impl<T, K: Key, F: Fn(&T) -> K> KeyOf<T, K, F> {
     /// Finds keys with `key_of`.
     pub fn new(layout: KeyGroupLayout, key_of: F) -> Self {
-        Self { layout, key_of, watch: None, spare: Vec::new(), types: PhantomData }
+        Self { layout, key_of, watch: None, next: Vec::new(), types: PhantomData }
     }
 
     /// Prepares for the records of the operator `uid`.
@@ -57,21 +57,29 @@ impl<T, K: Key, F: Fn(&T) -> K> KeyOf<T, K, F> {
         });
     }
 
-    /// Finds the keys of the records that come next, in their order. Finding some before their state is
-    /// looked up lets that be fetched for all of them at once.
+    /// Hands every record of a batch to `take`, with its key and the key's place. Now and then `expect`
+    /// hears the keys of the records that come next, so that their state can be fetched for all of them at
+    /// once. Both have `state`.
     #[inline]
-    pub(crate) fn find_next(&mut self, records: &[Record<T>]) -> Vec<(K, KeyPlace)> {
-        let mut next = std::mem::take(&mut self.spare);
-        let records = &records[..records.len().min(NEXT_COUNT)];
-        next.extend(records.iter().map(|record| self.find(&record.value)));
-        next
-    }
-
-    /// Takes a list back that is not needed any more.
-    #[inline]
-    pub(crate) fn recycle(&mut self, next: Vec<(K, KeyPlace)>) {
-        debug_assert!(next.is_empty(), "the keys of records go with them");
-        self.spare = next;
+    pub(crate) fn for_each<S>(
+        &mut self,
+        batch: Batch<T>,
+        state: &mut S,
+        expect: impl Fn(&mut S, &[(K, KeyPlace)]),
+        mut take: impl FnMut(&mut S, (&K, KeyPlace), Record<T>),
+    ) {
+        let mut keys = std::mem::take(&mut self.next);
+        let mut records = batch.into_iter();
+        while !records.as_slice().is_empty() {
+            let next = records.as_slice().iter().take(NEXT_COUNT);
+            keys.extend(next.map(|record| self.find(&record.value)));
+            expect(state, &keys);
+            for ((key, place), record) in zip(&keys, records.by_ref()) {
+                take(state, (key, *place), record);
+            }
+            keys.clear();
+        }
+        self.next = keys;
     }
 
     /// Returns the key of `value` and its place.

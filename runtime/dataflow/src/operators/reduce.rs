@@ -1,7 +1,5 @@
 //! Rolling reduce: one result per record, the running value of its key.
 
-use std::iter::zip;
-
 use floodmark_model::{Batch, Record};
 use floodmark_state::{Data, Entry, Key, Snapshot, Table};
 
@@ -49,27 +47,25 @@ where
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<T>) -> Result<(), Error> {
         let values = self.values.as_mut().expect("an operator is opened before it is used");
         let mut results = Batch::with_capacity(batch.len());
-        let mut records = batch.into_iter();
-        while !records.as_slice().is_empty() {
-            let mut keys = self.key_of.find_next(records.as_slice());
-            values.expect(parts(&keys));
-            for ((key, place), Record { timestamp, value }) in zip(keys.drain(..), records.by_ref())
-            {
-                let value = match values.entry(place, &key) {
+        self.key_of.for_each(
+            batch,
+            values,
+            |values, keys| values.expect(parts(keys)),
+            |values, (key, place), Record { timestamp, value }| {
+                let value = match values.entry(place, key) {
                     Entry::Occupied(running) => {
                         let result = (self.reduce)(running.clone(), value);
                         running.clone_from(&result);
                         result
                     }
                     Entry::Vacant(vacancy) => {
-                        vacancy.insert(key, value.clone());
+                        vacancy.insert(key.clone(), value.clone());
                         value
                     }
                 };
                 results.push(Record { timestamp, value });
-            }
-            self.key_of.recycle(keys);
-        }
+            },
+        );
         out.emit_batch(results);
         Ok(())
     }

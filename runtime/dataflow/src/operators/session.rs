@@ -11,20 +11,21 @@
 //!
 //! - A key with sessions is noted in the list of the end that it says, and no session of it ends before.
 //! - Other notes of a key may be out of date. Whoever finds one looks at what the key says, and passes on.
-//! - Sessions fire in the order of their ends, and of the hashes of their keys where those are equal:
-//!   that does not depend on notes, which no snapshot holds.
+//! - Sessions fire in the order of their ends, and of the entries of their keys where those are equal. A
+//!   snapshot keeps the order of entries; it does not hold notes, and nothing that is emitted depends on them.
 
 mod notes;
+mod open;
 
-use std::{iter::zip, marker::PhantomData, time::Duration};
+use std::{marker::PhantomData, time::Duration};
 
 use floodmark_model::{Batch, KeyPlace, Record, TimeDomain, Timestamp};
 use floodmark_state::{Data, Key, Snapshot, Table};
-use floodmark_wire::key_hash;
-use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
-use self::notes::{List, Notes, first_after};
+use self::{
+    notes::{List, Notes, first_after},
+    open::{NOWHERE, Session, Sessions},
+};
 use crate::{
     Error, OutputTag,
     chain::{Emitter, OpenContext, Operator},
@@ -39,7 +40,7 @@ use crate::{
 /// Groups records by key and session.
 pub struct SessionOperator<T, K, F, A: Accumulate<T>> {
     uid: String,
-    gap: Duration,
+    gap_ms: i64,
     late_to: Option<OutputTag<T>>,
     key_of: KeyOf<T, K, F>,
     accumulate: A,
@@ -54,41 +55,21 @@ struct Opened<K, A> {
     idle_count: usize,
     notes: Notes,
     /// What fires next, kept for its room.
-    due: Vec<Due>,
+    due: Vec<u64>,
     watch: TimerWatch,
     counts: RecordCounts,
 }
 
-/// The open sessions of a key, by start. They do not touch, so the first ends first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Sessions<A> {
-    /// The end for which the key is noted, or [`NOWHERE`].
-    #[serde(skip, default = "nowhere")]
-    noted: Timestamp,
-    open: SmallVec<[Session<A>; 2]>,
+/// Returns a number that is ordered like what fires: by the place of its end in the bucket, and then by the
+/// number of its key's entry.
+fn due(place: u32, number: u32) -> u64 {
+    u64::from(place) << 32 | u64::from(number)
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Session<A> {
-    window: Window,
-    accumulator: A,
-}
-
-/// Where a key is noted that has no session. No session ends at the beginning of time.
-const NOWHERE: Timestamp = Timestamp::MIN;
-
-fn nowhere() -> Timestamp {
-    NOWHERE
-}
-
-/// A key whose first session fires.
-#[derive(Clone, Copy)]
-struct Due {
-    /// The end of the session within its bucket, and as much of the key's hash as there is room for: in one
-    /// number, which is compared in one step.
-    order: u64,
-    /// Of the key's entry in the table.
-    number: u32,
+/// Returns the number of the entry of what is due.
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
+fn number_of(due: u64) -> u32 {
+    due as u32
 }
 
 /// Keys without a session that stay in the table: so many, and so many times as many as have one.
@@ -100,49 +81,12 @@ const NOTE_COUNT_MAX: usize = 64;
 const NOTE_RATIO_MAX: usize = 4;
 
 impl<A> Sessions<A> {
-    fn first_end(&self) -> Option<Timestamp> {
-        self.open.first().map(|session| session.window.end)
-    }
-
     /// Notes the key of the entry with this number for the end of its first session.
     fn note(&mut self, number: u32, notes: &mut Notes) {
         self.noted = self.first_end().unwrap_or(NOWHERE);
         if self.noted != NOWHERE {
             notes.add(self.noted, number);
         }
-    }
-}
-
-impl<A: Data> Sessions<A> {
-    /// Adds a value to the session that `window` touches, and makes one of all that it touches. Gives
-    /// the value back if there is none.
-    #[inline]
-    fn extend<T>(
-        &mut self,
-        window: Window,
-        value: T,
-        accumulate: &mut impl Accumulate<T, Acc = A>,
-    ) -> Result<(), T> {
-        let Some(at) = self.open.iter().position(|session| session.window.touches(window)) else {
-            return Err(value);
-        };
-        let mut hull = self.open[at].window.hull(window);
-        while self.open.get(at + 1).is_some_and(|next| next.window.touches(window)) {
-            let next = self.open.remove(at + 1);
-            let this = &mut self.open[at];
-            hull = hull.hull(next.window);
-            this.accumulator = accumulate.merge(this.accumulator.clone(), next.accumulator);
-        }
-        let this = &mut self.open[at];
-        this.window = hull;
-        accumulate.add(&mut this.accumulator, value);
-        Ok(())
-    }
-
-    fn begin(&mut self, session: Session<A>) {
-        let start = session.window.start;
-        let at = self.open.partition_point(|other| other.window.start < start);
-        self.open.insert(at, session);
     }
 }
 
@@ -158,7 +102,7 @@ where
     ///
     /// # Panics
     ///
-    /// When `gap` is shorter than 1 ms.
+    /// When `gap` is shorter than 1 ms, or longer than event time.
     pub fn new(
         uid: String,
         gap: Duration,
@@ -166,8 +110,9 @@ where
         key_of: KeyOf<T, K, F>,
         accumulate: A,
     ) -> Self {
-        assert!(1 <= gap.as_millis(), "a gap lasts at least 1 ms");
-        Self { uid, gap, late_to, key_of, accumulate, opened: None, value: PhantomData }
+        let gap_ms = i64::try_from(gap.as_millis()).expect("a gap is shorter than an age");
+        assert!(1 <= gap_ms, "a gap lasts at least 1 ms");
+        Self { uid, gap_ms, late_to, key_of, accumulate, opened: None, value: PhantomData }
     }
 
     /// Fires the sessions that end at the watermark or earlier, in the order of their ends.
@@ -186,10 +131,10 @@ where
                 next.iter().for_each(|number| opened.find_due(list, *number, until));
             }
             opened.notes.recycle(numbers);
-            opened.sort_due();
+            opened.due.sort_unstable();
             for at in 0..opened.due.len() {
                 let (key, Session { window, accumulator }) =
-                    opened.take_first(opened.due[at].number);
+                    opened.take_first(number_of(opened.due[at]));
                 let fires_at = window.max_timestamp();
                 if is_watched {
                     let owner = (key.clone(), window.start);
@@ -206,13 +151,13 @@ where
 }
 
 impl<K: Key, A: Data> Opened<K, A> {
-    fn restore(uid: &str, gap: Duration, cx: &mut OpenContext<'_>) -> Result<Self, Error> {
+    fn restore(uid: &str, gap_ms: i64, cx: &mut OpenContext<'_>) -> Result<Self, Error> {
         let stored = cx.restored.take(uid, "sessions");
         let mut this = Self {
             watermark: cx.watermark,
             sessions: Table::restore(cx.key_groups, &stored)?,
             idle_count: 0,
-            notes: Notes::new(gap, cx.watermark),
+            notes: Notes::new(gap_ms, cx.watermark),
             due: Vec::new(),
             watch: TimerWatch::new(uid, cx),
             counts: RecordCounts::restore(uid, "counts", cx)?,
@@ -227,7 +172,7 @@ impl<K: Key, A: Data> Opened<K, A> {
         notes.clear();
         *idle_count = 0;
         sessions.for_each_mut(|number, sessions| {
-            *idle_count += usize::from(sessions.open.is_empty());
+            *idle_count += usize::from(sessions.is_empty());
             sessions.note(number, notes);
         });
     }
@@ -237,7 +182,7 @@ impl<K: Key, A: Data> Opened<K, A> {
     /// where ends are cut off at the end of time there may be another, whose turn comes after.
     fn find_due(&mut self, list: List, number: u32, until: Timestamp) {
         let Self { sessions, notes, due, .. } = self;
-        let (key, sessions) = sessions.at_mut(number);
+        let (_, sessions) = sessions.at_mut(number);
         if !notes.is_of(sessions.noted, list) {
             return;
         }
@@ -246,43 +191,58 @@ impl<K: Key, A: Data> Opened<K, A> {
         if end <= until && notes.is_of(end, list) {
             // If the key is in the list twice, it was found now.
             sessions.noted = NOWHERE;
-            due.push(Due { order: notes.order_of(end, key_hash(key)), number });
+            due.push(self::due(notes.place_of(end), number));
         } else {
             sessions.note(number, notes);
         }
     }
 
-    fn sort_due(&mut self) {
-        let Self { sessions, due, .. } = self;
-        due.sort_unstable_by(|left, right| {
-            left.order.cmp(&right.order).then_with(|| {
-                let [left, right] = [left, right].map(|due| sessions.key_at(due.number));
-                key_hash(left).cmp(&key_hash(right)).then_with(|| left.cmp(right))
-            })
-        });
-    }
-
     /// Takes the session that is due from its key, and notes the key for the next one.
     fn take_first(&mut self, number: u32) -> (K, Session<A>) {
         let (key, sessions) = self.sessions.at_mut(number);
-        let first = sessions.open.remove(0);
+        let first = sessions.take_first().expect("a key without a session is not due");
         sessions.note(number, &mut self.notes);
-        self.idle_count += usize::from(sessions.open.is_empty());
+        self.idle_count += usize::from(sessions.is_empty());
         (key.clone(), first)
+    }
+
+    /// Adds a value to the session that `window` touches, or begins one. Gives the value back if it is too
+    /// late for that.
+    #[inline]
+    fn add<T>(
+        &mut self,
+        (key, place): (&K, KeyPlace),
+        window: Window,
+        value: T,
+        accumulate: &mut impl Accumulate<T, Acc = A>,
+    ) -> Result<(), T> {
+        let number = self.sessions.number(place, key);
+        let extended = match number {
+            Some(number) => self.sessions.at_mut(number).1.extend(window, value, accumulate),
+            None => Err(value),
+        };
+        let Err(value) = extended else { return Ok(()) };
+        if window.max_timestamp() <= self.watermark {
+            return Err(value);
+        }
+        let accumulator = accumulate.begin(value);
+        let number = number.unwrap_or_else(|| self.enter(place, key));
+        self.begin(number, Session { window, accumulator });
+        Ok(())
     }
 
     /// Adds an entry for a key that has none, and returns its number.
     fn enter(&mut self, place: KeyPlace, key: &K) -> u32 {
         self.idle_count += 1;
-        let nothing = || Sessions { noted: NOWHERE, open: SmallVec::new() };
-        self.sessions.number_of(place, key, nothing)
+        self.sessions.number_of(place, key, Sessions::default)
     }
 
     /// Begins a session of the key in this entry, which has none that it touches.
+    #[inline]
     fn begin(&mut self, number: u32, session: Session<A>) {
         let Self { sessions, idle_count, notes, .. } = self;
         let (_, sessions) = sessions.at_mut(number);
-        *idle_count -= usize::from(sessions.open.is_empty());
+        *idle_count -= usize::from(sessions.is_empty());
         sessions.begin(session);
         let end = sessions.first_end().expect("it has one now");
         let is_noted = sessions.noted != NOWHERE;
@@ -295,7 +255,7 @@ impl<K: Key, A: Data> Opened<K, A> {
     fn forget_idle(&mut self) {
         let live_count = self.sessions.entry_count() - self.idle_count;
         if IDLE_COUNT_MAX + IDLE_RATIO_MAX * live_count < self.idle_count {
-            self.sessions.retain(|sessions| !sessions.open.is_empty());
+            self.sessions.retain(|sessions| !sessions.is_empty());
             // The others have other numbers now.
             self.note_all();
         } else if NOTE_COUNT_MAX + NOTE_RATIO_MAX * live_count < self.notes.count() {
@@ -307,8 +267,7 @@ impl<K: Key, A: Data> Opened<K, A> {
     /// Returns when the sessions of a key begin and end.
     fn windows_of(&self, key: &K) -> Vec<Window> {
         let sessions = self.sessions.get(self.sessions.place_of(key), key);
-        let open = sessions.into_iter().flat_map(|sessions| &sessions.open);
-        open.map(|session| session.window).collect()
+        sessions.into_iter().flat_map(Sessions::windows).collect()
     }
 
     /// Tells those who watch which sessions of a key have come and which have gone.
@@ -339,48 +298,33 @@ where
     const KEEPS: &'static str = "windows per key";
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
-        self.opened = Some(Opened::restore(&self.uid, self.gap, cx)?);
+        self.opened = Some(Opened::restore(&self.uid, self.gap_ms, cx)?);
         self.key_of.open(&self.uid, cx);
         Ok(())
     }
 
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<Self::Out>) -> Result<(), Error> {
-        let opened = self.opened.as_mut().expect("an operator is opened before it is used");
+        let Self { gap_ms, late_to, key_of, accumulate, opened, .. } = self;
+        let (gap_ms, late_to) = (*gap_ms, *late_to);
+        let opened = opened.as_mut().expect("an operator is opened before it is used");
         opened.counts.on_received(batch.len());
         let is_watched = opened.watch.is_watched();
-        let mut records = batch.into_iter();
-        while !records.as_slice().is_empty() {
-            let mut keys = self.key_of.find_next(records.as_slice());
-            opened.sessions.expect(parts(&keys));
-            for ((key, place), Record { timestamp, value }) in zip(keys.drain(..), records.by_ref())
-            {
-                let window = Window { start: timestamp, end: timestamp + self.gap };
-                let watched = is_watched.then(|| (key.clone(), opened.windows_of(&key)));
-                let number = opened.sessions.number(place, &key);
-                let value = match number {
-                    Some(number) => {
-                        let (_, sessions) = opened.sessions.at_mut(number);
-                        sessions.extend(window, value, &mut self.accumulate).err()
-                    }
-                    None => Some(value),
-                };
-                match value {
-                    None => {}
-                    Some(late) if window.max_timestamp() <= opened.watermark => {
-                        opened.counts.on_late(self.late_to, timestamp, late, out);
-                    }
-                    Some(value) => {
-                        let accumulator = self.accumulate.begin(value);
-                        let number = number.unwrap_or_else(|| opened.enter(place, &key));
-                        opened.begin(number, Session { window, accumulator });
-                    }
+        key_of.for_each(
+            batch,
+            opened,
+            |opened, keys| opened.sessions.expect(parts(keys)),
+            |opened, (key, place), Record { timestamp, value }| {
+                let end = Timestamp(timestamp.0.saturating_add(gap_ms));
+                let window = Window { start: timestamp, end };
+                let before = is_watched.then(|| opened.windows_of(key));
+                if let Err(late) = opened.add((key, place), window, value, accumulate) {
+                    opened.counts.on_late(late_to, timestamp, late, out);
                 }
-                if let Some((key, before)) = watched {
-                    opened.tell_change(&key, &before);
+                if let Some(before) = before {
+                    opened.tell_change(key, &before);
                 }
-            }
-            self.key_of.recycle(keys);
-        }
+            },
+        );
         Ok(())
     }
 

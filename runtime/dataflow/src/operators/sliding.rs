@@ -285,25 +285,24 @@ where
     }
 
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<Self::Out>) -> Result<(), Error> {
-        let layout = self.panes;
-        let opened = self.opened.as_mut().expect("an operator is opened before it is used");
+        let Self { panes: layout, late_to, key_of, accumulate, opened, .. } = self;
+        let (layout, late_to) = (*layout, *late_to);
+        let opened = opened.as_mut().expect("an operator is opened before it is used");
         opened.counts.on_received(batch.len());
         let is_watched = opened.watch.is_watched();
-        let mut records = batch.into_iter();
         // Most records are for the pane of the one before.
         let mut last: Option<Found> = None;
-        while !records.as_slice().is_empty() {
-            let mut keys = self.key_of.find_next(records.as_slice());
-            opened.together.keys.expect(parts(&keys));
-            for ((key, place), Record { timestamp, value }) in zip(keys.drain(..), records.by_ref())
-            {
+        key_of.for_each(
+            batch,
+            opened,
+            |opened, keys| opened.together.keys.expect(parts(keys)),
+            |opened, (key, place), Record { timestamp, value }| {
                 let found = match last {
                     Some(found) if found.start <= timestamp && timestamp < found.end => found,
                     _ => match opened.find(timestamp, layout) {
                         Some(found) => *last.insert(found),
                         None => {
-                            opened.counts.on_late(self.late_to, timestamp, value, out);
-                            continue;
+                            return opened.counts.on_late(late_to, timestamp, value, out);
                         }
                     },
                 };
@@ -313,15 +312,13 @@ where
                 }
                 let Opened { panes, together, .. } = &mut *opened;
                 let pane = panes.table_mut(found.position);
-                let entered =
-                    together.put((found.position, pane), (key, place), value, &mut self.accumulate);
+                let entered = together.put((found.position, pane), (key, place), value, accumulate);
                 if let Some(number) = entered.filter(|_| is_watched) {
                     let pane = layout.pane_of(found.start);
                     opened.tell_windows(place, number, pane, layout);
                 }
-            }
-            self.key_of.recycle(keys);
-        }
+            },
+        );
         Ok(())
     }
 

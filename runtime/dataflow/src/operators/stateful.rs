@@ -1,7 +1,5 @@
 //! The short form of a keyed function: one state per key, one result per record.
 
-use std::iter::zip;
-
 use floodmark_model::{Batch, Record};
 use floodmark_state::{Data, Entry, Key, Snapshot, Table};
 
@@ -50,20 +48,18 @@ where
 
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<O>) -> Result<(), Error> {
         let states = self.states.as_mut().expect("an operator is opened before it is used");
-        let mut records = batch.into_iter();
-        while !records.as_slice().is_empty() {
-            let mut keys = self.key_of.find_next(records.as_slice());
-            states.expect(parts(&keys));
-            for ((key, place), Record { timestamp, value }) in zip(keys.drain(..), records.by_ref())
-            {
-                let state = match states.entry(place, &key) {
+        self.key_of.for_each(
+            batch,
+            states,
+            |states, keys| states.expect(parts(keys)),
+            |states, (key, place), Record { timestamp, value }| {
+                let state = match states.entry(place, key) {
                     Entry::Occupied(state) => state,
                     Entry::Vacant(vacancy) => vacancy.insert(key.clone(), S::default()),
                 };
-                out.emit(timestamp, (self.map)(&key, state, value));
-            }
-            self.key_of.recycle(keys);
-        }
+                out.emit(timestamp, (self.map)(key, state, value));
+            },
+        );
         Ok(())
     }
 

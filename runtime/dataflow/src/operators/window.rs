@@ -5,7 +5,7 @@
 //! is then forgotten; what comes later still is *late* and goes to the side output, if there is one.
 //! Each record is folded into its window's accumulator at once, so a window costs one accumulator.
 
-use std::{iter::zip, marker::PhantomData, time::Duration};
+use std::{marker::PhantomData, time::Duration};
 
 use floodmark_model::{Batch, KeyPlace, Record, TimeDomain, Timestamp};
 use floodmark_state::{Data, Entry, Key, Snapshot, Windows};
@@ -330,23 +330,6 @@ where
         Self { uid, options, key_of, accumulate, opened: None, value: PhantomData }
     }
 
-    /// Emits the result so far of a window that has fired before.
-    fn fire_again(
-        &mut self,
-        place: KeyPlace,
-        key: K,
-        found: Found,
-        out: &mut Emitter<(K, Window, A::Out)>,
-    ) {
-        let opened = self.opened.as_mut().expect("an operator is opened before it is used");
-        if opened.windows.fired(place.group).max(opened.watermark) < found.window.max_timestamp() {
-            return;
-        }
-        let accumulator = opened.windows.table_mut(found.position).get(place, &key).cloned();
-        let result = self.accumulate.finish(accumulator.expect("it was just added to"));
-        out.emit(found.window.max_timestamp(), (key, found.window, result));
-    }
-
     /// Fires the windows that end at the watermark or earlier, and forgets those for which nothing can
     /// come any more: one after the other, in the order of their times.
     fn fire_due(
@@ -455,6 +438,22 @@ impl<K: Key, A: Data> Opened<K, A> {
         Some(Found { position, window, may_have_fired: window.max_timestamp() <= fired })
     }
 
+    /// Emits the result so far of a window, if it has fired before.
+    fn fire_again<T, F: Accumulate<T, Acc = A>>(
+        &mut self,
+        (key, place): (&K, KeyPlace),
+        found: Found,
+        accumulate: &mut F,
+        out: &mut Emitter<(K, Window, F::Out)>,
+    ) {
+        if self.windows.fired(place.group).max(self.watermark) < found.window.max_timestamp() {
+            return;
+        }
+        let accumulator = self.windows.table_mut(found.position).get(place, key).cloned();
+        let result = accumulate.finish(accumulator.expect("it was just added to"));
+        out.emit(found.window.max_timestamp(), (key.clone(), found.window, result));
+    }
+
     /// Tells those who watch what timers an accumulator stands for that was just begun.
     #[cold]
     fn tell_timers<T>(
@@ -512,45 +511,44 @@ where
     }
 
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Emitter<Self::Out>) -> Result<(), Error> {
-        let opened = self.opened.as_mut().expect("an operator is opened before it is used");
+        let Self { options, key_of, accumulate, opened, .. } = self;
+        let opened = opened.as_mut().expect("an operator is opened before it is used");
         opened.counts.on_received(batch.len());
         let is_watched = opened.watch.is_watched();
         // Most records are for the window of the one before.
-        let mut last: Option<Found> = None;
-        let mut records = batch.into_iter();
-        while !records.as_slice().is_empty() {
-            let mut keys = self.key_of.find_next(records.as_slice());
-            if let (Some(found), Some(opened)) = (last, &mut self.opened) {
-                opened.windows.table_mut(found.position).expect(parts(&keys));
-            }
-            for ((key, place), Record { timestamp, value }) in zip(keys.drain(..), records.by_ref())
-            {
-                let opened = self.opened.as_mut().expect("an operator is opened before it is used");
-                let found = match last {
+        let last: Option<Found> = None;
+        key_of.for_each(
+            batch,
+            &mut (opened, last),
+            |(opened, last), keys| {
+                if let Some(found) = last {
+                    opened.windows.table_mut(found.position).expect(parts(keys));
+                }
+            },
+            |(opened, last), (key, place), Record { timestamp, value }| {
+                let found = match *last {
                     Some(found) if found.window.contains(timestamp) => found,
-                    _ => match opened.find(timestamp, &self.options) {
+                    _ => match opened.find(timestamp, options) {
                         Some(found) => *last.insert(found),
                         None => {
-                            opened.counts.on_late(self.options.late_to, timestamp, value, out);
-                            continue;
+                            return opened.counts.on_late(options.late_to, timestamp, value, out);
                         }
                     },
                 };
-                match opened.windows.table_mut(found.position).entry(place, &key) {
-                    Entry::Occupied(accumulator) => self.accumulate.add(accumulator, value),
+                match opened.windows.table_mut(found.position).entry(place, key) {
+                    Entry::Occupied(accumulator) => accumulate.add(accumulator, value),
                     Entry::Vacant(vacancy) => {
-                        vacancy.insert(key.clone(), self.accumulate.begin(value));
+                        vacancy.insert(key.clone(), accumulate.begin(value));
                         if is_watched {
-                            opened.tell_timers(&key, place, found, &self.options);
+                            opened.tell_timers(key, place, found, options);
                         }
                     }
                 }
                 if found.may_have_fired {
-                    self.fire_again(place, key, found, out);
+                    opened.fire_again((key, place), found, accumulate, out);
                 }
-            }
-            self.key_of.recycle(keys);
-        }
+            },
+        );
         Ok(())
     }
 

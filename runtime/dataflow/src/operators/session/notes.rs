@@ -47,18 +47,20 @@ pub(super) enum List {
 
 /// Buckets per gap, at least. With more, fewer keys are looked at before they are due and fewer lie in one,
 /// which must be sorted; but there are more lists.
-const BUCKETS_PER_GAP: i64 = 64;
+const BUCKETS_PER_GAP: i64 = 32;
 
-/// Buckets that lie in turn: those of four gaps at least.
+/// The longest buckets, of 25 days: a place in one is half of what is sorted.
+const BUCKET_MS_LOG2_MAX: u32 = 31;
+
+/// Buckets that lie in turn: those of eight gaps at least.
 const NEAR_COUNT_MAX: usize = 512;
 
 /// Emptied lists that are kept.
 const SPARE_COUNT_MAX: usize = 64;
 
 impl Notes {
-    pub(super) fn new(gap: Duration, watermark: Timestamp) -> Self {
-        let gap_ms = i64::try_from(gap.as_millis()).expect("a gap is shorter than an age");
-        let bucket_ms_log2 = (gap_ms / BUCKETS_PER_GAP).max(1).ilog2();
+    pub(super) fn new(gap_ms: i64, watermark: Timestamp) -> Self {
+        let bucket_ms_log2 = (gap_ms / BUCKETS_PER_GAP).max(1).ilog2().min(BUCKET_MS_LOG2_MAX);
         let (exact, near, far) = (BTreeMap::new(), VecDeque::new(), BTreeMap::new());
         let entered = i64::MIN;
         let mut this =
@@ -87,16 +89,11 @@ impl Notes {
         }
     }
 
-    /// Returns a number that is ordered like the ends of one bucket, and for one end like hashes, as far as
-    /// there is room for them.
+    /// Returns how far behind the beginning of its bucket an end is, in milliseconds.
     #[inline]
-    pub(super) fn order_of(&self, end: Timestamp, hash: u64) -> u64 {
-        if self.bucket_ms_log2 == 0 {
-            return hash;
-        }
-        // The bits that are the same for all ends of a bucket leave on the left.
-        let within = end.0.cast_unsigned() << (i64::BITS - self.bucket_ms_log2);
-        within | hash >> self.bucket_ms_log2
+    pub(super) fn place_of(&self, end: Timestamp) -> u32 {
+        let place = end.0 & ((1 << self.bucket_ms_log2) - 1);
+        u32::try_from(place).expect("a bucket is shorter than that")
     }
 
     /// Notes a key in the list of `end`.
@@ -157,9 +154,7 @@ impl Notes {
         let mut numbers = Vec::new();
         for empty in self.near.drain(..passed.min(self.near.len())) {
             let empty = std::mem::replace(&mut numbers, empty);
-            if self.spare.len() < SPARE_COUNT_MAX {
-                self.spare.push(empty);
-            }
+            keep_room(&mut self.spare, empty);
         }
         if let Some(mut others) = self.far.remove(&bucket) {
             numbers.append(&mut others);
@@ -190,10 +185,15 @@ impl Notes {
     }
 
     pub(super) fn recycle(&mut self, mut list: Vec<u32>) {
-        if self.spare.len() < SPARE_COUNT_MAX {
-            list.clear();
-            self.spare.push(list);
-        }
+        list.clear();
+        keep_room(&mut self.spare, list);
+    }
+}
+
+/// Keeps an empty list if it has room.
+fn keep_room(spare: &mut Vec<Vec<u32>>, list: Vec<u32>) {
+    if 0 < list.capacity() && spare.len() < SPARE_COUNT_MAX {
+        spare.push(list);
     }
 }
 
@@ -204,22 +204,18 @@ pub(super) fn first_after(watermark: Timestamp) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
-    fn what_ends_in_one_bucket_is_ordered_by_end_and_then_by_hash() {
-        for gap_ms in [1, 500, 100_000] {
-            let notes = Notes::new(Duration::from_millis(gap_ms), Timestamp(0));
+    fn what_ends_in_one_bucket_is_ordered_by_end() {
+        for gap_ms in [1, 500, 100_000, i64::MAX] {
+            let notes = Notes::new(gap_ms, Timestamp(0));
             let length = 1 << notes.bucket_ms_log2;
             for first in [-3 * length, 0, 8 * length] {
-                let ends = [first, first + length / 2, first + length - 1];
-                let hashes = [0, 1 << 32, u64::MAX];
-                let all = ends.map(|end| hashes.map(|hash| (end, hash))).concat();
-                let all: BTreeSet<_> = all.into_iter().collect();
-                let order = |(end, hash): &(i64, u64)| notes.order_of(Timestamp(*end), *hash);
-                assert!(all.iter().is_sorted_by_key(order), "gap {gap_ms}, bucket at {first}");
+                let ends = [first, first + length / 2, first + length - 1].map(Timestamp);
+                assert_eq!(ends.map(|end| notes.bucket_of(end)), [notes.bucket_of(ends[0]); 3]);
+                let places = ends.map(|end| i64::from(notes.place_of(end)));
+                assert_eq!(places, [0, length / 2, length - 1], "gap {gap_ms}, from {first}");
             }
         }
     }
@@ -241,7 +237,7 @@ mod tests {
     #[test]
     fn what_is_noted_far_ahead_comes_in_its_turn_among_what_was_noted_later() {
         // A bucket is a millisecond long.
-        let mut notes = Notes::new(Duration::from_millis(100), Timestamp(0));
+        let mut notes = Notes::new(BUCKETS_PER_GAP, Timestamp(0));
         let numbers = [10_000_u32, 1_500, 5, 1_500];
         let buckets = numbers.map(|number| note(&mut notes, number.into(), number));
         assert_eq!(buckets, numbers.map(|number| List::Bucket(number.into())));
@@ -268,7 +264,7 @@ mod tests {
 
     #[test]
     fn before_the_first_watermark_everything_is_far_ahead() {
-        let mut notes = Notes::new(Duration::from_millis(100), Timestamp::MIN);
+        let mut notes = Notes::new(BUCKETS_PER_GAP, Timestamp::MIN);
         [7, 3, i64::MAX].iter().for_each(|end| {
             note(&mut notes, *end, 1);
         });

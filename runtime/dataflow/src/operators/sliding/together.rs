@@ -178,11 +178,11 @@ impl<K: Key, A: Data> Together<K, A> {
     pub(super) fn put<T>(
         &mut self,
         (position, pane): (usize, &mut Table<K, A>),
-        (key, place): (K, KeyPlace),
+        (key, place): (&K, KeyPlace),
         value: T,
         accumulate: &mut impl Accumulate<T, Acc = A>,
     ) -> Option<u32> {
-        let number = self.keys.number_of(place, &key, || ());
+        let number = self.keys.number_of(place, key, || ());
         let links = &mut self.links[position];
         match links.find(number) {
             Some(entry) => {
@@ -190,7 +190,7 @@ impl<K: Key, A: Data> Together<K, A> {
                 None
             }
             None => {
-                links.add(number, pane.append(place, key, accumulate.begin(value)));
+                links.add(number, pane.append(place, key.clone(), accumulate.begin(value)));
                 Some(number)
             }
         }
@@ -337,8 +337,8 @@ mod tests {
             for key in first..first + KEYS_PER_PANE {
                 let place = together.keys.place_of(&key);
                 let table = panes.table_mut(position);
-                assert!(together.put((position, table), (key, place), 1, &mut sum).is_some());
-                assert!(together.put((position, table), (key, place), 2, &mut sum).is_none());
+                assert!(together.put((position, table), (&key, place), 1, &mut sum).is_some());
+                assert!(together.put((position, table), (&key, place), 2, &mut sum).is_none());
             }
             together.advance(pane, LAYOUT, &panes, &mut sum);
             let filled = together.parts.iter().filter(|parts| !parts.is_nothing());
@@ -369,7 +369,7 @@ mod tests {
             for key in keys {
                 let place = together.keys.place_of(&key);
                 let table = panes.table_mut(position);
-                assert!(together.put((position, table), (key, place), pane, &mut sum).is_some());
+                assert!(together.put((position, table), (&key, place), pane, &mut sum).is_some());
             }
         }
         let len: usize = together.links.iter().map(|links| links.entries.len()).sum();
@@ -379,7 +379,7 @@ mod tests {
         together.unfold(1);
         let table = panes.table_mut(1);
         let place = together.keys.place_of(&0);
-        assert!(together.put((1, table), (0, place), 7, &mut sum).is_none());
+        assert!(together.put((1, table), (&0, place), 7, &mut sum).is_none());
         assert_eq!(panes.table(1).iter().map(|(_, value)| *value).collect::<Vec<_>>(), [8, 1]);
     }
 }
