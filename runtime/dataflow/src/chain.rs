@@ -553,7 +553,7 @@ impl<O: Data> Emitter<O> {
 
 /// An operator and everything that follows it.
 pub struct Chained<P: Operator> {
-    operator: P,
+    pub(crate) operator: P,
     emitter: Emitter<P::Out>,
 }
 

@@ -23,6 +23,8 @@ mod sliding;
 mod stateful;
 mod stateless;
 mod timer_watch;
+#[cfg(test)]
+mod trial;
 mod two_inputs;
 mod watermarks;
 mod window;

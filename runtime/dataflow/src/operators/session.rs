@@ -348,3 +348,6 @@ where
         opened.counts.freeze(snapshot);
     }
 }
+
+#[cfg(test)]
+mod tests;

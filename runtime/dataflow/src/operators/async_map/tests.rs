@@ -1,108 +1,42 @@
 //! What is asked, and what follows from the answers, step by step.
 
-mod nowhere;
-
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     sync::{Mutex, MutexGuard},
     task::Waker,
     time::Duration,
 };
 
 use expect_test::{Expect, expect};
-use floodmark_model::{Barrier, CheckpointId, KeyGroupLayout, VertexId};
-use floodmark_state::RestoredState;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::{Chained, Commit, Output, Push, SideOutputs, Stage, chain::Outlet};
+use crate::{
+    Chained, Push as _, Stage as _,
+    operators::trial::{self, Log, frozen},
+};
 
-/// What happened, and the questions that are open.
+/// Questions that are open.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Seen>>);
+struct Questions(Arc<Mutex<BTreeMap<i64, oneshot::Sender<Reply>>>>);
 
 type Reply = Result<Vec<i64>, BoxError>;
 
-#[derive(Default)]
-struct Seen {
-    text: String,
-    open: BTreeMap<i64, oneshot::Sender<Reply>>,
-}
-
-impl Log {
-    fn lock(&self) -> MutexGuard<'_, Seen> {
+impl Questions {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<i64, oneshot::Sender<Reply>>> {
         self.0.lock().unwrap()
-    }
-
-    fn say(&self, text: &str) -> Result<(), Error> {
-        writeln!(self.lock().text, "{text}").unwrap();
-        Ok(())
     }
 
     fn ask(&self, value: i64) -> oneshot::Receiver<Reply> {
         let (sender, receiver) = oneshot::channel();
-        self.say(&format!("asks {value}")).unwrap();
-        self.lock().open.insert(value, sender);
+        self.lock().insert(value, sender);
         receiver
     }
 
     fn answer(&self, value: i64, answer: Reply) {
-        let sender = self.lock().open.remove(&value).expect("it was asked");
+        let sender = self.lock().remove(&value).expect("it was asked");
         sender.send(answer).expect("somebody waits for it");
     }
-}
-
-impl Push<i64> for Log {
-    fn push(&mut self, batch: Batch<i64>) -> Result<(), Error> {
-        let values: Vec<_> = batch.iter().map(|record| record.value).collect();
-        assert!(batch.iter().all(|record| record.timestamp.0 == record.value % 100));
-        self.say(&format!("    records {values:?}"))
-    }
-}
-
-impl Stage for Log {
-    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), Error> {
-        self.say(&format!("    opens at {}", cx.watermark))
-    }
-
-    fn on_split(&mut self, split: Split) -> Result<(), Error> {
-        self.say(&format!("    {split:?}"))
-    }
-
-    fn on_watermark(&mut self, watermark: Timestamp) -> Result<(), Error> {
-        self.say(&format!("    watermark {watermark}"))
-    }
-
-    fn on_idle(&mut self) -> Result<(), Error> {
-        self.say("    idle")
-    }
-
-    fn on_barrier(&mut self, _: Barrier, _: &mut Snapshot) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn freeze(&mut self, _: &mut Snapshot) {}
-
-    fn on_complete(&mut self, _: CheckpointId, _: &mut Vec<Commit>) {}
-
-    fn on_end(&mut self, _: &mut Vec<Commit>) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn on_tick(&mut self, _: Duration) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn next_timer(&mut self) -> Option<Timestamp> {
-        None
-    }
-
-    fn on_processing_time(&mut self, _: Timestamp) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn visit_outlets(&mut self, _: &mut dyn FnMut(&mut dyn Outlet)) {}
 }
 
 /// What happens to the operator. A record's time is its value.
@@ -126,42 +60,20 @@ use Do::{Answer as Answers, AnswerNothing, EndOf, Fail, From, Idle, Records, Res
 type Operated = Chained<AsyncOperator<i64, i64>>;
 
 /// Opens an operator whose subtask was at event time 77 in the snapshot.
-fn opened(options: &AsyncOptions<i64, Vec<i64>>, log: &Log, from: Option<Snapshot>) -> Operated {
-    let asked = log.clone();
+fn opened(
+    options: &AsyncOptions<i64, Vec<i64>>,
+    (log, questions): (&Log, &Questions),
+    from: Option<Snapshot>,
+) -> Operated {
+    let (asked, seen) = (questions.clone(), log.clone());
     let call: Arc<AsyncCall<i64, Vec<i64>>> = Arc::new(move |value, _| {
+        seen.say(&format!("asks {value}")).unwrap();
         let answer = asked.ask(value);
         Box::pin(async move { answer.await.expect("questions are answered") })
     });
     let operator = AsyncOperator::new("lookup".to_owned(), options.clone(), call);
-    let output = Output::new(vec![Box::new(log.clone()) as Box<dyn Push<i64>>]);
-    let mut stage = Chained::new(operator, output, SideOutputs::default());
     let watermark = if from.is_some() { Timestamp(77) } else { Timestamp::MIN };
-    let files = from.into_iter().map(|snapshot| snapshot.into_parts().0);
-    let mut restored = RestoredState::new(files.collect());
-    let layout = KeyGroupLayout { group_count: 1, parallelism: 1 };
-    let mut cx = OpenContext {
-        machine: &nowhere::machine(),
-        attempt: Attempt::default(),
-        subtask: SubtaskId { vertex: VertexId(0), index: 0 },
-        key_groups: layout.range_of(0),
-        checkpoint: None,
-        restored: &mut restored,
-        watermark,
-        split_count: None,
-        drift: None,
-        commits: Vec::new(),
-        cleanups: Vec::new(),
-    };
-    stage.open(&mut cx).unwrap();
-    assert_eq!(cx.watermark, watermark, "what is beside the operator has its own event time");
-    restored.check_all_taken().unwrap();
-    stage
-}
-
-fn frozen(stage: &mut Operated) -> Snapshot {
-    let mut snapshot = Snapshot::default();
-    stage.freeze(&mut snapshot);
-    snapshot
+    trial::opened(operator, log, from, watermark)
 }
 
 /// Does what the subtask does: polls, and passes on what there is.
@@ -176,8 +88,8 @@ fn go_on(stage: &mut Operated, log: &Log) {
 
 #[track_caller]
 fn check(options: AsyncOptions<i64, Vec<i64>>, script: &[Do], want: Expect) {
-    let log = Log::default();
-    let mut stage = opened(&options, &log, None);
+    let (log, questions) = (Log::default(), Questions::default());
+    let mut stage = opened(&options, (&log, &questions), None);
     for step in script {
         match *step {
             Records(values) => {
@@ -188,20 +100,20 @@ fn check(options: AsyncOptions<i64, Vec<i64>>, script: &[Do], want: Expect) {
             Idle => stage.on_idle().unwrap(),
             From(split) => stage.on_split(Split::Reading(split)).unwrap(),
             EndOf(split) => stage.on_split(Split::Ended(split)).unwrap(),
-            Answers(value) => log.answer(value, Ok(vec![value, value + 100])),
-            AnswerNothing(value) => log.answer(value, Ok(Vec::new())),
-            Fail(value) => log.answer(value, Err("nobody knows".into())),
+            Answers(value) => questions.answer(value, Ok(vec![value, value + 100])),
+            AnswerNothing(value) => questions.answer(value, Ok(Vec::new())),
+            Fail(value) => questions.answer(value, Err("nobody knows".into())),
             Restart => {
                 let snapshot = frozen(&mut stage);
                 log.say("restart").unwrap();
-                stage = opened(&options, &log, Some(snapshot));
+                stage = opened(&options, (&log, &questions), Some(snapshot));
                 let (again, once) = (frozen(&mut stage).into_parts().0, frozen(&mut stage));
                 assert_eq!(again, once.into_parts().0, "freezing changes nothing");
             }
         }
         go_on(&mut stage, &log);
     }
-    want.assert_eq(&log.lock().text);
+    want.assert_eq(&log.text());
 }
 
 fn ordered(capacity: usize) -> AsyncOptions<i64, Vec<i64>> {
@@ -227,15 +139,15 @@ fn event_time_and_idleness_wait_for_the_answers_before_them() {
             AnswerNothing(1),
         ],
         expect![[r#"
-                opens at -∞
-                watermark 0
+            opens at -∞
+            watermark 0
             asks 1
             asks 2
             asks 6
-                records [2, 102]
-                watermark 5
-                records [6, 106]
-                idle
+            records 2@2 102@2
+            watermark 5
+            records 6@6 106@6
+            idle
         "#]],
     );
 }
@@ -246,14 +158,14 @@ fn a_batch_that_is_larger_than_the_capacity_waits_for_its_turn() {
         ordered(2),
         &[Records(&[1, 2, 3, 4]), Answers(2), Answers(1), Answers(3), Answers(4)],
         expect![[r#"
-                opens at -∞
+            opens at -∞
             asks 1
             asks 2
             asks 3
             asks 4
-                records [1, 101, 2, 102]
-                records [3, 103]
-                records [4, 104]
+            records 1@1 101@1 2@2 102@2
+            records 3@3 103@3
+            records 4@4 104@4
         "#]],
     );
 }
@@ -276,21 +188,21 @@ fn what_was_not_passed_on_is_asked_again_in_its_place() {
             Answers(4),
         ],
         expect![[r#"
-                opens at -∞
+            opens at -∞
             asks 1
             asks 2
             asks 3
-                records [1, 101]
+            records 1@1 101@1
             restart
-                opens at -∞
+            opens at -∞
             asks 2
             asks 3
             asks 4
-                records [2, 102]
-                watermark 2
-                records [3, 103]
-                watermark 3
-                records [4, 104]
+            records 2@2 102@2
+            watermark 2
+            records 3@3 103@3
+            watermark 3
+            records 4@4 104@4
         "#]],
     );
 }
@@ -301,16 +213,16 @@ fn those_downstream_begin_where_they_had_come() {
         unordered(10),
         &[Watermark(3), Records(&[5]), Watermark(7), Restart, Answers(5), Restart],
         expect![[r#"
-                opens at -∞
-                watermark 3
+            opens at -∞
+            watermark 3
             asks 5
             restart
-                opens at 3
+            opens at 3
             asks 5
-                records [5, 105]
-                watermark 7
+            records 5@5 105@5
+            watermark 7
             restart
-                opens at 7
+            opens at 7
         "#]],
     );
 }
@@ -334,20 +246,20 @@ fn results_are_of_the_split_of_their_record() {
             Answers(3),
         ],
         expect![[r#"
-                opens at -∞
+            opens at -∞
             asks 1
             asks 2
             asks 3
-                Reading(1)
-                records [2, 102]
+            Reading(1)
+            records 2@2 102@2
             restart
-                opens at -∞
+            opens at -∞
             asks 1
             asks 3
-                Reading(0)
-                records [1, 101]
-                Ended(1)
-                records [3, 103]
+            Reading(0)
+            records 1@1 101@1
+            Ended(1)
+            records 3@3 103@3
         "#]],
     );
 }
@@ -359,9 +271,9 @@ fn a_request_that_fails_names_its_operator() {
         &[Records(&[1, 2]), Fail(2)],
         expect![[r#"
             opens at -∞
-        asks 1
-        asks 2
-        operator lookup: nobody knows
-    "#]],
+            asks 1
+            asks 2
+            operator lookup: nobody knows
+        "#]],
     );
 }

@@ -16,7 +16,7 @@ pub(super) fn machine() -> Machine {
 struct Nowhere;
 
 fn nobody<T>() -> T {
-    unreachable!("an operator that asks others asks nothing of its machine")
+    unreachable!("an operator asks nothing of its machine")
 }
 
 impl Clock for Nowhere {
