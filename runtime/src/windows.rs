@@ -33,7 +33,7 @@ impl Tumbling {
     ///
     /// # Panics
     ///
-    /// When `size` is shorter than 1 ms.
+    /// When `size` is shorter than 1 ms, or longer than [`i64::MAX`] ms.
     pub fn event_time(size: Duration) -> Self {
         Self { domain: TimeDomain::Event, size: checked(size), offset: Duration::ZERO }
     }
@@ -42,7 +42,7 @@ impl Tumbling {
     ///
     /// # Panics
     ///
-    /// When `size` is shorter than 1 ms.
+    /// When `size` is shorter than 1 ms, or longer than [`i64::MAX`] ms.
     pub fn processing_time(size: Duration) -> Self {
         Self { domain: TimeDomain::Processing, ..Self::event_time(size) }
     }
@@ -84,7 +84,7 @@ impl Sliding {
     ///
     /// # Panics
     ///
-    /// When `size` or `slide` is shorter than 1 ms.
+    /// When `size` or `slide` is shorter than 1 ms, or longer than [`i64::MAX`] ms.
     pub fn event_time(size: Duration, slide: Duration) -> Self {
         let (size, slide) = (checked(size), checked(slide));
         Self { domain: TimeDomain::Event, size, slide, offset: Duration::ZERO }
@@ -94,7 +94,7 @@ impl Sliding {
     ///
     /// # Panics
     ///
-    /// When `size` or `slide` is shorter than 1 ms.
+    /// When `size` or `slide` is shorter than 1 ms, or longer than [`i64::MAX`] ms.
     pub fn processing_time(size: Duration, slide: Duration) -> Self {
         Self { domain: TimeDomain::Processing, ..Self::event_time(size, slide) }
     }
@@ -157,7 +157,7 @@ impl Session {
     ///
     /// # Panics
     ///
-    /// When `gap` is shorter than 1 ms.
+    /// When `gap` is shorter than 1 ms, or longer than [`i64::MAX`] ms.
     pub fn event_time(gap: Duration) -> Self {
         Self { domain: TimeDomain::Event, gap: checked(gap) }
     }
@@ -166,7 +166,7 @@ impl Session {
     ///
     /// # Panics
     ///
-    /// When `gap` is shorter than 1 ms.
+    /// When `gap` is shorter than 1 ms, or longer than [`i64::MAX`] ms.
     pub fn processing_time(gap: Duration) -> Self {
         Self { domain: TimeDomain::Processing, gap: checked(gap) }
     }
@@ -254,5 +254,7 @@ impl<T> From<Global> for Assigner<T> {
 
 fn checked(duration: Duration) -> Duration {
     assert!(1 <= duration.as_millis(), "a window, a slide and a gap last at least 1 ms");
+    let is_within_time = i64::try_from(duration.as_millis()).is_ok();
+    assert!(is_within_time, "a window, a slide and a gap last i64::MAX ms at most");
     duration
 }

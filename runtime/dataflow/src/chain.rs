@@ -553,7 +553,7 @@ impl<O: Data> Emitter<O> {
 
 /// An operator and everything that follows it.
 pub struct Chained<P: Operator> {
-    pub(crate) operator: P,
+    operator: P,
     emitter: Emitter<P::Out>,
 }
 
@@ -564,6 +564,12 @@ impl<P: Operator> Chained<P> {
             operator,
             emitter: Emitter { batch: Batch::new(), expected_count: 0, output, sides },
         }
+    }
+
+    /// Returns the operator.
+    #[cfg(test)]
+    pub(crate) fn operator(&self) -> &P {
+        &self.operator
     }
 }
 

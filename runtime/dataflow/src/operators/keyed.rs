@@ -57,9 +57,9 @@ impl<T, K: Key, F: Fn(&T) -> K> KeyOf<T, K, F> {
         });
     }
 
-    /// Hands every record of a batch to `take`, with its key and the key's place. Now and then `expect`
-    /// hears the keys of the records that come next, so that their state can be fetched for all of them at
-    /// once. Both have `state`.
+    /// Hands every record of a batch to `take`, with its key and the key's place. Before `take` gets the first
+    /// of up to 32 records, `expect` hears the keys of all of them, so that their state can be fetched
+    /// together. Both have `state`.
     #[inline]
     pub(crate) fn for_each<S>(
         &mut self,

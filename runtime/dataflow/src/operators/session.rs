@@ -13,6 +13,7 @@
 //! - Other notes of a key may be out of date. Whoever finds one looks at what the key says, and passes on.
 //! - Sessions fire in the order of their ends, and of the entries of their keys where those are equal. A
 //!   snapshot keeps the order of entries; it does not hold notes, and nothing that is emitted depends on them.
+//!   Only at the end of time, where ends are cut off, a second session of a key may come after those of others.
 
 mod notes;
 mod open;
@@ -54,7 +55,7 @@ struct Opened<K, A> {
     /// Keys in the table that have no session.
     idle_count: usize,
     notes: Notes,
-    /// What fires next, kept for its room.
+    /// What fires next, by [`order_of`]. Kept for its room.
     due: Vec<u64>,
     watch: TimerWatch,
     counts: RecordCounts,
@@ -62,14 +63,14 @@ struct Opened<K, A> {
 
 /// Returns a number that is ordered like what fires: by the place of its end in the bucket, and then by the
 /// number of its key's entry.
-fn due(place: u32, number: u32) -> u64 {
+fn order_of(place: u32, number: u32) -> u64 {
     u64::from(place) << 32 | u64::from(number)
 }
 
-/// Returns the number of the entry of what is due.
+/// Returns the number of the entry of what has a place in that order.
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
-fn number_of(due: u64) -> u32 {
-    due as u32
+fn number_of(order: u64) -> u32 {
+    order as u32
 }
 
 /// Keys without a session that stay in the table: so many, and so many times as many as have one.
@@ -191,7 +192,7 @@ impl<K: Key, A: Data> Opened<K, A> {
         if end <= until && notes.is_of(end, list) {
             // If the key is in the list twice, it was found now.
             sessions.noted = NOWHERE;
-            due.push(self::due(notes.place_of(end), number));
+            due.push(order_of(notes.place_of(end), number));
         } else {
             sessions.note(number, notes);
         }

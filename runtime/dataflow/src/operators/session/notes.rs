@@ -45,14 +45,14 @@ pub(super) enum List {
     Bucket(i64),
 }
 
-/// Buckets per gap, at least. With more, fewer keys are looked at before they are due and fewer lie in one,
+/// Buckets per gap, at least, of 1 ms at least. With more, fewer keys are looked at before they are due and fewer lie in one,
 /// which must be sorted; but there are more lists.
 const BUCKETS_PER_GAP: i64 = 32;
 
 /// The longest buckets, of 25 days: a place in one is half of what is sorted.
 const BUCKET_MS_LOG2_MAX: u32 = 31;
 
-/// Buckets that lie in turn: those of eight gaps at least.
+/// Buckets that lie in turn: those of eight gaps, unless a gap is longer than years.
 const NEAR_COUNT_MAX: usize = 512;
 
 /// Emptied lists that are kept.

@@ -75,12 +75,12 @@ fn a_watermark_follows_every_so_many_records_and_never_goes_back() {
         strategy.timestamps(|value| *value).emit_every(2),
         &[Do::Records(&[100, 120, 90]), Do::Records(&[95, 96, 150]), Do::End, Do::End],
         expect![[r#"
-                records 100@100 120@120
-                watermark 109
-                records 90@90
-                records 95@95 96@96 150@150
-                watermark 139
-                watermark +∞
+            records 100@100 120@120
+            watermark 109
+            records 90@90
+            records 95@95 96@96 150@150
+            watermark 139
+            watermark +∞
         "#]],
     );
 }
@@ -92,9 +92,9 @@ fn time_that_passes_is_a_chance_to_promise_if_that_is_wanted() {
         strategy,
         &[Do::Records(&[5, 7]), Do::Tick(1), Do::Tick(2), Do::Records(&[6]), Do::Tick(3)],
         expect![[r#"
-                records 5@5 7@7
-                watermark 6
-                records 6@6
+            records 5@5 7@7
+            watermark 6
+            records 6@6
         "#]],
     );
 }
@@ -106,13 +106,13 @@ fn some_records_say_how_far_event_time_has_come() {
             .timestamps(|value| *value),
         &[Do::Records(&[5, 10, 7, 3]), Do::Records(&[10, 30, 20]), Do::End],
         expect![[r#"
-                records 5@5 10@10
-                watermark 10
-                records 7@7 3@3
-                records 10@10 30@30
-                watermark 30
-                records 20@20
-                watermark +∞
+            records 5@5 10@10
+            watermark 10
+            records 7@7 3@3
+            records 10@10 30@30
+            watermark 30
+            records 20@20
+            watermark +∞
         "#]],
     );
 }
@@ -137,21 +137,21 @@ fn splits_that_wait_hold_nothing_back_and_those_that_have_begun_do() {
             Do::EndOf(2),
         ],
         expect![[r#"
-                Waiting(1)
-                Waiting(2)
-                Reading(0)
-                records 10@10
-                watermark 9
-                Begun(1)
-                Begun(2)
-                Ended(0)
-                Reading(1)
-                records 30@30
-                Reading(2)
-                records 20@20
-                watermark 19
-                watermark 29
-                Ended(2)
+            Waiting(1)
+            Waiting(2)
+            Reading(0)
+            records 10@10
+            watermark 9
+            Begun(1)
+            Begun(2)
+            Ended(0)
+            Reading(1)
+            records 30@30
+            Reading(2)
+            records 20@20
+            watermark 19
+            watermark 29
+            Ended(2)
         "#]],
     );
 }
@@ -175,15 +175,15 @@ fn a_split_that_begins_has_its_time_before_it_is_idle() {
             Do::Tick(15),
         ],
         expect![[r#"
-                Waiting(1)
-                Reading(0)
-                records 10@10
-                watermark 9
-                idle
-                watermark 9
-                Begun(1)
-                Ended(0)
-                idle
+            Waiting(1)
+            Reading(0)
+            records 10@10
+            watermark 9
+            idle
+            watermark 9
+            Begun(1)
+            Ended(0)
+            idle
         "#]],
     );
 }
@@ -195,11 +195,11 @@ fn who_is_idle_is_waited_for_again_before_the_end_of_time_comes() {
         strategy.idle_after(Duration::from_secs(5)),
         &[Do::Records(&[10]), Do::Tick(1), Do::Tick(6), Do::End],
         expect![[r#"
-                records 10@10
-                watermark 9
-                idle
-                watermark 9
-                watermark +∞
+            records 10@10
+            watermark 9
+            idle
+            watermark 9
+            watermark +∞
         "#]],
     );
 }
@@ -211,10 +211,10 @@ fn who_is_idle_further_up_is_for_this_strategy_to_say() {
         strategy,
         &[Do::Records(&[10]), Do::Idle, Do::Records(&[20])],
         expect![[r#"
-                records 10@10
-                watermark 9
-                records 20@20
-                watermark 19
+            records 10@10
+            watermark 9
+            records 20@20
+            watermark 19
         "#]],
     );
 }
@@ -256,21 +256,21 @@ fn every_split_has_a_generator_of_its_own_which_can_fall_idle() {
             Do::Records(&[8]),
         ],
         expect![[r#"
-                Reading(0)
-                records 5@5 7@7
-                Reading(1)
-                records 3@3 9@9
-                watermark 3
-                records -1@-1
-                watermark 5
-                Reading(0)
-                records -1@-1
-                idle
-                records -1@-1
-                Reading(1)
-                watermark 5
-                records 8@8
-                watermark 8
+            Reading(0)
+            records 5@5 7@7
+            Reading(1)
+            records 3@3 9@9
+            watermark 3
+            records -1@-1
+            watermark 5
+            Reading(0)
+            records -1@-1
+            idle
+            records -1@-1
+            Reading(1)
+            watermark 5
+            records 8@8
+            watermark 8
         "#]],
     );
 }
@@ -281,10 +281,10 @@ fn ascending_timestamps_promise_everything_before_the_latest() {
         WatermarkStrategy::ascending().timestamps(|value| *value).emit_every(1),
         &[Do::Records(&[5, 7])],
         expect![[r#"
-                records 5@5
-                watermark 4
-                records 7@7
-                watermark 6
+            records 5@5
+            watermark 4
+            records 7@7
+            watermark 6
         "#]],
     );
 }
@@ -307,13 +307,13 @@ fn silence_makes_idle_once_and_a_record_ends_it() {
             Do::Tick(13),
         ],
         expect![[r#"
-                records 5@5
-                watermark 4
-                idle
-                watermark 4
-                records 8@8
-                watermark 7
-                idle
+            records 5@5
+            watermark 4
+            idle
+            watermark 4
+            records 8@8
+            watermark 7
+            idle
         "#]],
     );
 }
@@ -334,16 +334,16 @@ fn a_fast_split_waits_for_the_slow_one_from_the_beginning() {
             Do::Records(&[20]),
         ],
         expect![[r#"
-                Reading(0)
-                records 50@50 90@90
-                Reading(1)
-                records 10@10
-                watermark 9
-                Reading(0)
-                records 95@95
-                Reading(1)
-                records 20@20
-                watermark 19
+            Reading(0)
+            records 50@50 90@90
+            Reading(1)
+            records 10@10
+            watermark 9
+            Reading(0)
+            records 95@95
+            Reading(1)
+            records 20@20
+            watermark 19
         "#]],
     );
 }
@@ -355,14 +355,14 @@ fn a_split_that_has_ended_holds_nothing_back_and_no_split_pushes_on() {
         WatermarkStrategy::ascending().timestamps(|value| *value).emit_every(1),
         &[Do::From(0), Do::Records(&[50]), Do::EndOf(1), Do::Records(&[60]), Do::EndOf(0), Do::End],
         expect![[r#"
-                Reading(0)
-                records 50@50
-                watermark 49
-                Ended(1)
-                records 60@60
-                watermark 59
-                Ended(0)
-                watermark +∞
+            Reading(0)
+            records 50@50
+            watermark 49
+            Ended(1)
+            records 60@60
+            watermark 59
+            Ended(0)
+            watermark +∞
         "#]],
     );
 }
@@ -389,17 +389,17 @@ fn an_idle_split_holds_nothing_back_and_all_of_them_make_the_subtask_idle() {
             Do::EndOf(1),
         ],
         expect![[r#"
-                Reading(0)
-                records 50@50
-                watermark 49
-                idle
-                Reading(1)
-                watermark 49
-                records 70@70
-                watermark 69
-                Reading(0)
-                records 51@51
-                Ended(1)
+            Reading(0)
+            records 50@50
+            watermark 49
+            idle
+            Reading(1)
+            watermark 49
+            records 70@70
+            watermark 69
+            Reading(0)
+            records 51@51
+            Ended(1)
         "#]],
     );
 }
