@@ -92,6 +92,7 @@ fn parse_bug(name: &str) -> Result<PlantedBug, String> {
 }
 
 fn main() -> ExitCode {
+    command::reader::leave_with_the_reader();
     let arguments = Arguments::parse();
     #[cfg(feature = "planted-bugs")]
     plant(arguments.plant);

@@ -173,6 +173,22 @@ fn an_interrupted_sweep_tells_what_it_has_seen() {
     assert_eq!(last["ok"], true);
 }
 
+/// Closes the output before anything is written to it.
+#[test]
+fn a_reader_who_leaves_ends_the_command_without_a_word() {
+    use std::{io::pipe, process::Stdio};
+
+    for arguments in [&["list"][..], &["run", "flights"], &["sweep", "calm", "--seeds", "2"]] {
+        let (reader, writer) = pipe().expect("a pipe");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_floodmark"));
+        command.args(arguments).stdout(writer).stderr(Stdio::piped());
+        drop(reader);
+        let output = command.output().expect("the command can be started");
+        assert_eq!(output.status.code(), Some(141), "{arguments:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
+    }
+}
+
 #[test]
 fn wrong_usage_is_told_apart_from_a_broken_promise() {
     for (arguments, words) in [
