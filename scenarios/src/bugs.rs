@@ -6,31 +6,13 @@
 //! job names the scenario of that job, and that of the right one. Nothing else has to be changed when
 //! a bug is planted: the kill matrix and its test read this list.
 
+#[macro_use]
+mod switch;
 mod entry;
 mod lookup;
 
-#[cfg(feature = "planted-bugs")]
-use floodmark::platform::PlantedBug as Switch;
-
-/// In an ordinary build no bug has a name, let alone a place.
-#[cfg(not(feature = "planted-bugs"))]
-type Switch = ();
-
-#[cfg(feature = "planted-bugs")]
-macro_rules! bug {
-    ($name:ident) => {
-        Switch::$name
-    };
-}
-
-#[cfg(not(feature = "planted-bugs"))]
-macro_rules! bug {
-    ($name:ident) => {
-        ()
-    };
-}
-
 pub use self::entry::{Bug, BugState};
+use self::switch::Switch;
 use BugState::{BrokenJob, Planted, Waiting};
 
 /// Every bug.
@@ -369,7 +351,11 @@ pub const ALL: &[Bug] = &[
         id: "M49",
         source: "FLINK-32414, FLINK-32496, FLINK-35157, FLINK-31632",
         mistake: "The alignment of watermarks waits for inputs that are idle or have ended.",
-        state: Waiting { for_what: "watermark alignment" },
+        state: Planted {
+            bug: bug!(DriftOfAllSplits),
+            scenarios: &["aligned_sources"],
+            checks: &["liveness"],
+        },
     },
     Bug {
         id: "M50",
@@ -418,7 +404,11 @@ pub const ALL: &[Bug] = &[
         id: "M56",
         source: "KAFKA-12718",
         mistake: "A session is closed at its end, although its gap has not passed.",
-        state: Waiting { for_what: "session windows" },
+        state: Planted {
+            bug: bug!(SessionWithoutGap),
+            scenarios: &["visits"],
+            checks: &["timers", "exactly_once"],
+        },
     },
     // Sinks and transactions.
     Bug {
@@ -723,6 +713,17 @@ pub const ALL: &[Bug] = &[
             bug: bug!(TimersInTheLastSnapshot),
             scenarios: &["lookups"],
             checks: &["errors"],
+        },
+    },
+    Bug {
+        id: "O17",
+        source: "source with stages, whose last split must not leave event time to nobody",
+        mistake: "The last split of a stage ends before those of the next one count, so that the input \
+                  seems to have ended.",
+        state: Planted {
+            bug: bug!(StageEndsTooEarly),
+            scenarios: &["written_and_live"],
+            checks: &["exactly_once"],
         },
     },
     // Mistakes of users, in the alarm of a river.

@@ -45,8 +45,10 @@ pub mod two_coordinators;
 pub mod unruly_frames;
 pub mod upgrade;
 pub mod upload_errors;
+pub mod visits;
 pub mod water_level;
 pub mod worker_crash;
+pub mod written_and_live;
 pub mod zombie_cleanup;
 pub mod zombie_commit;
 pub mod zombie_worker;
@@ -94,9 +96,11 @@ pub const ALL: &[&Scenario] = &[
     &skewed_splits::SCENARIO,
     &aligned_sources::SCENARIO,
     &idle_and_finished_sources::SCENARIO,
+    &visits::SCENARIO,
     &reminders::SCENARIO,
     &skewed_clocks::SCENARIO,
     &water_level::SCENARIO,
+    &written_and_live::SCENARIO,
     &empty_epochs::SCENARIO,
     &sink_errors::SCENARIO,
     &forgetful_queue::SCENARIO,

@@ -17,6 +17,7 @@ pub mod reminders;
 pub mod shared_directory;
 pub mod shares;
 pub mod transfers;
+pub mod visits;
 pub mod water_level;
 pub mod word_count;
 

@@ -370,9 +370,14 @@ impl<S: Source> Head for SourceHead<S> {
             match batch.map_err(|source| Self::error(&self.name, source))? {
                 None => {
                     split.has_ended = true;
-                    // Event time goes on from where it is only if those that follow count already.
-                    self.begin_stage()?;
-                    self.end(index)?;
+                    if planted!(StageEndsTooEarly) {
+                        self.end(index)?;
+                        self.begin_stage()?;
+                    } else {
+                        // Event time goes on from where it is only if those that follow count already.
+                        self.begin_stage()?;
+                        self.end(index)?;
+                    }
                 }
                 Some(batch) => {
                     self.next = index + 1;

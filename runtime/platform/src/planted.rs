@@ -112,6 +112,8 @@ mod switch {
         EndNotRepeated,
         /// M48: operators begin without event time after a restore.
         WatermarkNotRestored,
+        /// M49: others wait for splits that are idle or have ended.
+        DriftOfAllSplits,
         /// M50: what a first read yields of a local copy is taken for the whole, and is trusted.
         PartTakenForWhole,
         /// M51: processing-time timers are restored, and nobody is woken for them.
@@ -120,6 +122,8 @@ mod switch {
         WatermarkComparedAsBytes,
         /// M55: an idle channel holds event time back like any other.
         IdleHoldsBack,
+        /// M56: a session is over with its last record, not a gap later.
+        SessionWithoutGap,
         /// M58: the error of a write in the background is dropped.
         WriteErrorSwallowed,
         /// M59: a commit that fails is noted and passed over.
@@ -166,6 +170,8 @@ mod switch {
         TimersPutOffTheEnd,
         /// O16: timers that are due make requests when the last snapshot is taken.
         TimersInTheLastSnapshot,
+        /// O17: the last split of a stage ends before those of the next one count.
+        StageEndsTooEarly,
         /// O8: of a union list, each subtask restores its own part.
         UnionOfOwnPart,
         /// O9: a source that is far ahead of the others of its group reads on.

@@ -12,8 +12,8 @@ use std::{
 };
 
 use floodmark::{
-    Batch, BoxError, Environment, FileSink, Source, SplitReader, Stream, Tumbling, VecSource,
-    WatermarkStrategy, Window,
+    Batch, BoxError, Environment, FileSink, HybridSource, Source, SplitReader, Stream, Tumbling,
+    VecSource, WatermarkStrategy, Window,
     platform::{BoxFuture, Machine},
 };
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,10 @@ pub const IDLE: ScenarioJob = ScenarioJob { name: "idle_gauges", prepare: prepar
 
 /// Two sources of gauges of different speed, which wait for each other.
 pub const ALIGNED: ScenarioJob = ScenarioJob { name: "aligned_gauges", prepare: prepare_aligned };
+
+/// Gauges that have written, and then others that send, read by one source.
+pub const WRITTEN_AND_LIVE: ScenarioJob =
+    ScenarioJob { name: "written_and_live_gauges", prepare: prepare_written_and_live };
 
 const OUTPUT: &str = "output/readings";
 const GAUGE_COUNT: u64 = 12;
@@ -72,8 +76,9 @@ struct Gauges {
     manner: Manner,
     /// The readings that there are, by their place among all; all of them if not given.
     input: Input,
-    /// The place of the first one.
+    /// The place of the first one, and the time before which there is none.
     first: u64,
+    from_ms: i64,
 }
 
 /// What the gauges of a source have in common.
@@ -131,7 +136,7 @@ impl Gauges {
         let random = mix(self.seed ^ mix(gauge << 32 | index));
         let jitter = i64::try_from(random % DISORDER_MS).expect("less than a second");
         let start = i64::try_from(index).expect("a run is short") * self.habit(gauge).step_ms;
-        ((gauge + index) % RIVER_COUNT, start + jitter)
+        ((gauge + index) % RIVER_COUNT, self.from_ms + start + jitter)
     }
 
     /// Returns whether a reading is part of the input.
@@ -197,7 +202,8 @@ impl SplitReader<Gauges> for Reader {
 
 /// Returns the gauges of a source whose readings begin at the place `first`.
 fn gauges(input: &Input, seed: u64, manner: Manner, first: u64) -> Gauges {
-    Gauges { seed, size: input.size as u64, manner, input: input.clone(), first }
+    let (size, input) = (input.size as u64, input.clone());
+    Gauges { seed, size, manner, input, first, from_ms: 0 }
 }
 
 fn prepare_skewed(input: &Input) -> PreparedJob {
@@ -229,6 +235,20 @@ fn prepare_aligned(input: &Input) -> PreparedJob {
     PreparedJob::new(build, BTreeMap::from([(OUTPUT, expected)]))
 }
 
+fn prepare_written_and_live(input: &Input) -> PreparedJob {
+    let written = gauges(input, input.seed, Manner::Busy, 0);
+    let live = gauges(input, mix(input.seed), Manner::Busy, written.count());
+    let live = Gauges { from_ms: RANGE_MS, ..live };
+    let expected = expected(written.all_readings().chain(live.all_readings()));
+    let build = move |env: &Environment| {
+        let strategy =
+            WatermarkStrategy::bounded_out_of_orderness(Duration::from_millis(DISORDER_MS));
+        let source = HybridSource::new(written.clone(), live.clone());
+        count(read(env, "gauges", source, strategy));
+    };
+    PreparedJob::new(build, BTreeMap::from([(OUTPUT, expected)]))
+}
+
 fn prepare_idle(input: &Input) -> PreparedJob {
     let moody = gauges(input, input.seed, Manner::Moody, 0);
     let quiet = gauges(input, mix(input.seed), Manner::Quiet, moody.count());
@@ -253,7 +273,7 @@ fn prepare_idle(input: &Input) -> PreparedJob {
 fn read(
     env: &Environment,
     name: &str,
-    gauges: Gauges,
+    gauges: impl Source<Out = Reading>,
     strategy: WatermarkStrategy<Reading>,
 ) -> Stream<Reading> {
     let strategy = strategy.timestamps(|reading: &Reading| reading.1).emit_every(WATERMARK_EVERY);

@@ -87,9 +87,11 @@ sweeps! {
     skewed_splits
     aligned_sources
     idle_and_finished_sources
+    visits
     reminders
     skewed_clocks
     water_level
+    written_and_live
     empty_epochs
     sink_errors
     flaky_recovery

@@ -21,6 +21,7 @@ mod open;
 use std::{marker::PhantomData, time::Duration};
 
 use floodmark_model::{Batch, KeyPlace, Record, TimeDomain, Timestamp};
+use floodmark_platform::planted;
 use floodmark_state::{Data, Key, Snapshot, Table};
 
 use self::{
@@ -122,9 +123,12 @@ where
         watermark: Timestamp,
         out: &mut Emitter<(K, Window, A::Out)>,
     ) -> Result<(), Error> {
-        let Self { accumulate, opened, .. } = self;
+        let Self { gap_ms, accumulate, opened, .. } = self;
         let opened = opened.as_mut().expect("an operator is opened before it is used");
-        let until = first_after(watermark);
+        let mut until = first_after(watermark);
+        if planted!(SessionWithoutGap) {
+            until = until + Duration::from_millis(gap_ms.unsigned_abs());
+        }
         let is_watched = opened.watch.is_watched();
         while let Some((list, numbers)) = opened.notes.take(until) {
             for next in numbers.chunks(NEXT_COUNT) {
