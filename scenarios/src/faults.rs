@@ -9,6 +9,7 @@ use floodmark_sim::{
 };
 
 pub use self::swarm::swarm;
+use crate::{Draw, cluster};
 
 /// Returns a fault at a moment of virtual time.
 pub fn at(time: Duration, what: Fault) -> PlannedFault {
@@ -43,6 +44,19 @@ pub fn event_of(label: &str, (name, value): (&str, u64)) -> EventSelector {
 /// Returns the crash of a process that starts again, with its disk.
 pub fn crash(node: String, down_for: Duration) -> Fault {
     Fault::Crash { node, down_for: Some(down_for), disk: DiskFate::Kept }
+}
+
+/// Returns the crash of a worker at a moment that is drawn, and for a time that is drawn: from the first of two
+/// numbers of milliseconds on, and below the second.
+pub fn worker_dies(
+    draw: Draw,
+    number: u16,
+    time_ms: (u64, u64),
+    down_ms: (u64, u64),
+) -> PlannedFault {
+    let time = draw.millis(&format!("time {number}"), time_ms.0, time_ms.1);
+    let down = draw.millis(&format!("down {number}"), down_ms.0, down_ms.1);
+    at(time, crash(cluster::worker(number), down))
 }
 
 /// Selects frames of one kind between any two nodes.

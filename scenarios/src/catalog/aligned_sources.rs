@@ -10,8 +10,8 @@ use std::time::Duration;
 use floodmark_sim::{Fault, FaultPlan};
 
 use crate::{
-    Draw, Group, Scenario, cluster,
-    faults::{at, crash, frames},
+    Draw, Group, Scenario,
+    faults::{at, frames, worker_dies},
     jobs::gauges,
     probes,
 };
@@ -35,9 +35,7 @@ pub const SCENARIO: Scenario = Scenario {
         }
         for number in 1..=2 {
             if draw.percent(&format!("dies {number}"), 60) {
-                let time = draw.millis(&format!("time {number}"), 400, 3_500);
-                let down = draw.millis(&format!("down {number}"), 50, 600);
-                faults.push(at(time, crash(cluster::worker(number), down)));
+                faults.push(worker_dies(draw, number, (400, 3_500), (50, 600)));
             }
         }
         FaultPlan(faults)

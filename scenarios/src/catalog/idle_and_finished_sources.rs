@@ -9,12 +9,7 @@ use std::time::Duration;
 
 use floodmark_sim::FaultPlan;
 
-use crate::{
-    Draw, Group, Scenario, cluster,
-    faults::{at, crash},
-    jobs::gauges,
-    probes,
-};
+use crate::{Draw, Group, Scenario, faults::worker_dies, jobs::gauges, probes};
 
 /// The story above.
 pub const SCENARIO: Scenario = Scenario {
@@ -28,9 +23,7 @@ pub const SCENARIO: Scenario = Scenario {
         let draw = Draw::new(seed);
         let crash = |number: u16| {
             let base = 300 + u64::from(number) * 900;
-            let time = draw.millis(&format!("time {number}"), base, base + 900);
-            let down = draw.millis(&format!("down {number}"), 50, 500);
-            at(time, crash(cluster::worker(number), down))
+            worker_dies(draw, number, (base, base + 900), (50, 500))
         };
         FaultPlan((1..=3).map(crash).collect())
     },

@@ -7,12 +7,7 @@ use std::time::Duration;
 
 use floodmark_sim::FaultPlan;
 
-use crate::{
-    Draw, Group, Scenario, cluster,
-    faults::{at, crash},
-    jobs::flights,
-    probes,
-};
+use crate::{Draw, Group, Scenario, faults::worker_dies, jobs::flights, probes};
 
 /// The story above.
 pub const SCENARIO: Scenario = Scenario {
@@ -26,9 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
         let draw = Draw::new(seed);
         let crash = |number: u16| {
             let base = u64::from(number) * 1_200;
-            let time = draw.millis(&format!("time {number}"), base, base + 1_000);
-            let down = draw.millis(&format!("down {number}"), 100, 900);
-            at(time, crash(cluster::worker(number), down))
+            worker_dies(draw, number, (base, base + 1_000), (100, 900))
         };
         FaultPlan((1..=3).map(crash).collect())
     },

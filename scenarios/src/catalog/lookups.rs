@@ -10,8 +10,8 @@ use std::time::Duration;
 use floodmark_sim::{Fault, FaultPlan};
 
 use crate::{
-    Draw, Group, Scenario, cluster,
-    faults::{at, crash, frames},
+    Draw, Group, Scenario,
+    faults::{at, frames, worker_dies},
     jobs::{knocks, lookups},
     probes,
 };
@@ -28,9 +28,7 @@ pub const SCENARIO: Scenario = Scenario {
         let draw = Draw::new(seed);
         let crash = |number: u16| {
             let base = u64::from(number) * 1_500;
-            let time = draw.millis(&format!("time {number}"), base, base + 2_000);
-            let down = draw.millis(&format!("down {number}"), 50, 700);
-            at(time, crash(cluster::worker(number), down))
+            worker_dies(draw, number, (base, base + 2_000), (50, 700))
         };
         let lose = Fault::Lose {
             link: frames("barrier"),

@@ -8,12 +8,7 @@ use std::time::Duration;
 
 use floodmark_sim::FaultPlan;
 
-use crate::{
-    Draw, Group, Scenario, cluster,
-    faults::{at, crash},
-    jobs::gauges,
-    probes,
-};
+use crate::{Draw, Group, Scenario, faults::worker_dies, jobs::gauges, probes};
 
 /// The story above.
 pub const SCENARIO: Scenario = Scenario {
@@ -27,9 +22,7 @@ pub const SCENARIO: Scenario = Scenario {
         let draw = Draw::new(seed);
         let crash = |number: u16| {
             let base = 400 + u64::from(number) * 700;
-            let time = draw.millis(&format!("time {number}"), base, base + 600);
-            let down = draw.millis(&format!("down {number}"), 50, 600);
-            at(time, crash(cluster::worker(number), down))
+            worker_dies(draw, number, (base, base + 600), (50, 600))
         };
         FaultPlan((1..=3).map(crash).collect())
     },

@@ -12,7 +12,7 @@ use floodmark_sim::{Direction, Fault, FaultPlan};
 
 use crate::{
     Draw, Group, Scenario, cluster,
-    faults::{at, crash, frames},
+    faults::{at, frames, worker_dies},
     jobs::water_level,
     probes,
 };
@@ -30,9 +30,7 @@ pub const SCENARIO: Scenario = Scenario {
         let mut plan: Vec<_> = (1..=2)
             .map(|number: u16| {
                 let base = 700 + u64::from(number) * 1_200;
-                let time = draw.millis(&format!("time {number}"), base, base + 1_200);
-                let down = draw.millis(&format!("down {number}"), 50, 900);
-                at(time, crash(cluster::worker(number), down))
+                worker_dies(draw, number, (base, base + 1_200), (50, 900))
             })
             .collect();
         if draw.percent("cut", 40) {
